@@ -1,0 +1,66 @@
+"""What every reader offers to `prepare`, and which reader a folder needs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from semantic.datasets.errors import DataError
+from semantic.datasets.faults import Faults
+from semantic.datasets.mmd import MmdCorpus, mmd_generation
+from semantic.datasets.progress import Progress, no_progress
+from semantic.datasets.records import Dialogue, Product
+from semantic.datasets.simmc import SimmcCorpus
+
+
+class Corpus(Protocol):
+    """A folder of dialogues and products, read lazily.
+
+    Product names are unique and in catalogue order. Turns name the products they show; a name that is not in the
+    catalogue is a dead reference, and `missing_reason` says which kind (None for a name that is there).
+    """
+
+    layout: str
+    root: Path
+    slots: tuple[str, ...]
+    splits: tuple[str, ...]
+
+    def report(self, faults: Faults) -> None:
+        """Say what was left out of the catalogue when the folder was opened."""
+
+    def product_names(self) -> Sequence[str]: ...
+
+    def product(self, name: str) -> Product:
+        """Safe to call from several threads. DataError for a malformed text file."""
+
+    def missing_reason(self, name: str) -> str | None: ...
+
+    def dialogue_files(self, split: str) -> Sequence[Path]: ...
+
+    def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
+        """The dialogue in one file, None where it was skipped or holds no turn."""
+
+    def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]: ...
+
+
+def detect_layout(root: Path | str) -> str:
+    """ "simmc", "mmd-v1", "mmd-v2", "mmd-v3" or "mmd-v3+v2", by the folders under `root`."""
+    root = Path(root)
+    if (root / "img_attrs").is_dir():
+        return "simmc"
+    generation = mmd_generation(root)
+    if generation is None:
+        raise DataError(
+            f"{root}: expected a dataset, found none; looked for img_attrs (SIMMC), MMD2withDST (MMD v3), MMD2woDST "
+            f"(MMD v2), and train, valid or test with dialogues (MMD v1)"
+        )
+    return generation
+
+
+def open_corpus(
+    root: Path | str, slots: tuple[str, ...], layout: str | None = None, progress: Progress = no_progress
+) -> Corpus:
+    """The reader of a folder. `layout` "mmd" or "simmc" says which is expected; None takes what is found."""
+    found = detect_layout(root)
+    if layout is not None and not found.startswith(layout):
+        raise DataError(f"{root}: expected the {layout} layout, found {found}")
+    return SimmcCorpus(root, slots) if found == "simmc" else MmdCorpus(root, slots, progress)

@@ -1,0 +1,128 @@
+"""The embedded default data: a drawn catalogue with photos, and dialogues by an agenda-based user simulator.
+
+A shopper with a hidden goal says criteria in parts, answers questions, likes and dislikes what photos show ("the
+colour of the 2nd image"), wants "one like this but in red", corrects slips, changes the mind, goes on to another
+garment, buys, and says goodbye. The agent shows products that satisfy the criteria in force; the products set against
+them do not. Each user turn carries the belief state: the criteria in force, those read off a photo included, and what
+the turn refers to. Files are MMD's (v3, and v2 for dialogues without states), so MMD's reader is the only way in.
+
+Words, slots and garments: `words`, `sentences`, `slots`, `garments`. A catalogue: `catalogue`, drawn in `drawing` and
+`photos` or read in `folder`. A dialogue: `search`, `agenda` (the shopper), `agent`, `conversation`. Files: `writer`.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from semantic.datasets.errors import DataError
+from semantic.datasets.progress import Progress, no_progress
+from semantic.datasets.simulator.conversation import converse
+from semantic.datasets.simulator.drawing import draw_catalogue
+from semantic.datasets.simulator.folder import read_catalogue
+from semantic.datasets.simulator.writer import MmdWriter
+
+__all__ = ["simulate"]
+
+SPLITS = ("train", "valid", "test")
+HELD_OUT = 0.14  # MMD-v3's shares are 72, 14 and 14%
+DRAWN = 2000
+REPORT_EVERY = 20
+
+
+def simulate(
+    out: Path | str,
+    *,
+    dialogues: int,
+    products: int | None = None,
+    seed: int = 0,
+    catalogue: Path | str | None = None,
+    negatives: int = 100,
+    evaluation_negatives: int = 1000,
+    unlabelled: int = 0,
+    progress: Progress = no_progress,
+) -> dict[str, int]:
+    """Writes a dataset in the MMD-v3 layout to the new folder `out`; returns its counts. Same arguments, same bytes.
+
+    `dialogues` with states, 72/14/14% of them in train, valid and test, and `unlabelled` without, as MMD-v2's train
+    (`MMD2woDST/train`) over the same catalogue. `products` are drawn (2,000 unless told), or taken from the folder
+    `catalogue` (all unless told; see `folder.read_catalogue`). A recommendation has 3 to 5 positives where that many
+    satisfy the criteria, and up to `negatives` negatives in train, `evaluation_negatives` in valid and test.
+
+    Everything is written to `<out>.partial` and renamed at the end, so `out` is either complete or not there.
+    DataError for an `out` that is not empty, a bad number or a bad catalogue.
+    """
+    out = Path(out)
+    products = DRAWN if products is None and catalogue is None else products
+    numbers = {
+        "dialogues": (dialogues, 3),
+        "seed": (seed, 0),
+        "unlabelled": (unlabelled, 0),
+        "negatives": (negatives, 1),
+    }
+    numbers |= {"evaluation_negatives": (evaluation_negatives, 1)} | (
+        {} if products is None else {"products": (products, 2)}
+    )
+    for name, (number, least) in numbers.items():
+        if number < least:
+            raise DataError(f"{name}: expected at least {least}, found {number}")
+    goods = (
+        draw_catalogue(products or DRAWN, seed)
+        if catalogue is None
+        else read_catalogue(Path(catalogue), products, seed)
+    )
+    with _whole_folder(out) as partial:
+        writer = MmdWriter(partial, goods, seed)
+        writer.write_catalogue(progress)
+        done = 0
+        sizes = split_sizes(dialogues)
+        for stream, (split, size) in enumerate(sizes.items()):
+            folder = partial / "MMD2withDST" / split
+            folder.mkdir(parents=True)
+            most = negatives if split == "train" else evaluation_negatives
+            for number in range(size):
+                rng = np.random.default_rng([seed, 5 + stream, number])
+                writer.write_dialogue(folder, done, converse(goods, rng, most), states=True)
+                done += 1
+                if done % REPORT_EVERY == 0 or done == dialogues:
+                    progress("dialogues", done, dialogues)
+        folder = partial / "MMD2woDST" / "train"
+        if unlabelled:
+            folder.mkdir(parents=True)
+        for number in range(unlabelled):
+            rng = np.random.default_rng([seed, 5 + len(SPLITS), number])
+            writer.write_dialogue(folder, done + number, converse(goods, rng, negatives), states=False)
+            if (number + 1) % REPORT_EVERY == 0 or number + 1 == unlabelled:
+                progress("dialogues without states", number + 1, unlabelled)
+    return {"products": len(goods), **sizes, "unlabelled": unlabelled, **asdict(writer.counts)}
+
+
+def split_sizes(dialogues: int) -> dict[str, int]:
+    """Dialogues of each split: 14% each in valid and test, one at least, the rest in train."""
+    held_out = max(1, round(HELD_OUT * dialogues))
+    return {"train": dialogues - 2 * held_out, "valid": held_out, "test": held_out}
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to write to, which becomes `out` if all goes well and vanishes if not."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(
+            f"{out}: expected a new or an empty folder, found {'files in it' if out.is_dir() else 'a file'}"
+        )
+    partial = out.with_name(f"{out.name}.partial")
+    try:
+        if partial.exists():
+            shutil.rmtree(partial)  # left by a run that was killed
+        partial.mkdir(parents=True)
+        yield partial
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    except OSError as error:
+        raise DataError(f"{out}: expected to write the dataset, found {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,93 @@
+"""Printed cloth: masks of where the second colour of a pattern lies."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+STEP = 0.105  # repeat of a pattern, in picture widths: about 7 pixels of the 64 a model sees
+
+
+def pattern_mask(rng: np.random.Generator, pattern: str, size: int) -> Image.Image:
+    """An "L" picture, 255 where the second colour shows. An unknown pattern is plain."""
+    mask = Image.new("L", (size, size), 0)
+    step = STEP * size * rng.uniform(0.9, 1.15)
+    if pattern in PAINTERS:
+        PAINTERS[pattern](ImageDraw.Draw(mask), rng, step, size)
+    return mask
+
+
+def _stripes(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
+    start = rng.uniform(0, step)
+    for row in range(int(size / step) + 1):
+        y = start + row * step
+        pen.rectangle((0, y, size, y + 0.38 * step), fill=255)
+
+
+def _checks(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
+    wide = 1.35 * step
+    start = rng.uniform(0, wide)
+    lines = [start + line * wide for line in range(-1, int(size / wide) + 1)]
+    for x in lines:
+        pen.rectangle((x, 0, x + 0.42 * wide, size), fill=110)
+    for y in lines:
+        pen.rectangle((0, y, size, y + 0.42 * wide), fill=110)
+        for x in lines:
+            pen.rectangle((x, y, x + 0.42 * wide, y + 0.42 * wide), fill=255)
+
+
+def _dots(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
+    start, radius = rng.uniform(0, step), 0.29 * step
+    for row in range(-1, int(size / step) + 2):
+        for column in range(-1, int(size / step) + 2):
+            x, y = start + (column + 0.5 * (row % 2)) * step, start + row * step
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+
+
+def _flowers(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
+    wide = 1.7 * step
+    cells = range(int(size / wide) + 2)
+    jitter = rng.uniform(-0.18, 0.18, (len(cells), len(cells), 3))
+    for row in cells:
+        for column in cells:
+            right, down, turn = jitter[row, column]
+            x, y = (column + 0.5 * (row % 2) + right) * wide, (row + down) * wide
+            for petal in range(5):
+                angle = 2 * math.pi * petal / 5 + 6 * turn
+                px, py, radius = x + 0.24 * wide * math.cos(angle), y + 0.24 * wide * math.sin(angle), 0.15 * wide
+                pen.ellipse((px - radius, py - radius, px + radius, py + radius), fill=255)
+            heart = 0.11 * wide
+            pen.ellipse((x - heart, y - heart, x + heart, y + heart), fill=60)
+
+
+def _zigzag(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
+    start, tall = rng.uniform(0, step), 1.3 * step
+    columns = int(2 * size / tall) + 2
+    for row in range(-1, int(size / tall) + 2):
+        y = start + row * tall
+        points = [(column * tall / 2, y + (0.55 * tall if column % 2 else 0)) for column in range(columns)]
+        pen.line(points, fill=255, width=max(2, round(0.34 * tall)), joint="curve")
+
+
+def _spots(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
+    wide = 1.15 * step
+    cells = range(int(size / wide) + 2)
+    jitter = rng.uniform(-0.22, 0.22, (len(cells), len(cells), 4))
+    for row in cells:
+        for column in cells:
+            right, down, across, tall = jitter[row, column]
+            x, y = (column + 0.5 * (row % 2) + right) * wide, (row + down) * wide
+            a, b = (0.36 + 0.4 * across) * wide, (0.34 + 0.4 * tall) * wide
+            pen.ellipse((x - a, y - b, x + a, y + b), fill=255)
+            pen.ellipse((x - 0.35 * a, y - 0.2 * b, x + 0.6 * a, y + 0.5 * b), fill=90)
+
+
+PAINTERS: dict[str, Callable[[ImageDraw.ImageDraw, np.random.Generator, float, int], None]] = {
+    "striped": _stripes,
+    "checked": _checks,
+    "dotted": _dots,
+    "floral": _flowers,
+    "zigzag": _zigzag,
+    "leopard": _spots,
+}

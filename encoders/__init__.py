@@ -1,0 +1,1 @@
+"""Networks over tensors and `keep` masks; they know no dialogue and no file layout."""

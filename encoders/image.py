@@ -1,0 +1,129 @@
+"""Photos into vectors: a torchvision or timm backbone by name, or features computed beforehand, under one linear layer."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+
+class BackboneError(ValueError):
+    """A backbone or its weights cannot be had as asked. The message says where, what was expected and what was found."""
+
+
+class Backbone(nn.Module):
+    """A convolutional network without its classifier: uint8 photos in, one feature vector a photo out.
+
+    Photos are scaled to [-1, 1] as in the released code. `frozen` turns gradients off; `batch_norm="eval"` keeps BatchNorm
+    on its running statistics even while the rest trains, so a photo's features do not depend on its batch.
+    """
+
+    def __init__(self, name: str, *, frozen: bool, batch_norm: str) -> None:
+        super().__init__()
+        if batch_norm not in ("train", "eval"):
+            raise ValueError(f"backbone batch_norm: expected 'train' or 'eval', got {batch_norm!r}")
+        self.name = name
+        self.frozen = frozen
+        self.batch_norm = batch_norm
+        self.network, self.features = _headless(name)
+        self.requires_grad_(not frozen)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        super().train(mode)
+        if self.batch_norm == "eval":
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether a photo's features never change, so they can be computed once."""
+        return self.frozen and self.batch_norm == "eval"
+
+    def forward(self, photos: UInt8[Tensor, "photo height width 3"]) -> Float[Tensor, "photo feature"]:
+        scaled = photos.permute(0, 3, 1, 2).float().div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.network(scaled).flatten(1)
+
+    def load(self, weights: str) -> None:
+        """Load weights: "pretrained" (the hub's, by name) or the path of a safetensors file with the network's names."""
+        if weights == "pretrained":
+            self.network.load_state_dict(_hub_weights(self.name), strict=False)
+            return
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if not Path(weights).is_file():
+            raise BackboneError(
+                f"image weights: expected a safetensors file or 'pretrained', got {weights!r}, which is no file"
+            )
+        try:
+            state = load_file(weights)
+        except SafetensorError as error:
+            raise BackboneError(
+                f"image weights {weights}: expected a safetensors file, got one that does not read: {error}"
+            ) from None
+        own = self.network.state_dict()
+        state = {name: value for name, value in state.items() if name.split(".")[0] not in ("fc", "classifier", "head")}
+        # num_batches_tracked counts steps for a momentum nobody here uses; files leave it out.
+        missing = sorted(n for n in own.keys() - state.keys() if not n.endswith("num_batches_tracked"))
+        unknown = sorted(state.keys() - own.keys())
+        shapes = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
+        if missing or unknown or shapes:
+            faults = [f"{len(missing)} missing (first {missing[0]})"] if missing else []
+            faults += [f"{len(unknown)} unknown (first {unknown[0]})"] if unknown else []
+            faults += [f"{len(shapes)} of another shape (first {min(shapes)})"] if shapes else []
+            raise BackboneError(
+                f"image weights {weights}: expected the tensors of {self.name}, got {', '.join(faults)}"
+            )
+        self.network.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+
+
+def _headless(name: str) -> tuple[nn.Module, int]:
+    """The named network with its classifier removed, and its feature width."""
+    import torchvision
+
+    if name in torchvision.models.list_models(module=torchvision.models):
+        network = torchvision.models.get_model(name, weights=None)
+        for head in ("fc", "classifier", "heads", "head"):
+            if hasattr(network, head):
+                linear = [m for m in getattr(network, head).modules() if isinstance(m, nn.Linear)][0]
+                setattr(network, head, nn.Identity())
+                return network, linear.in_features
+        raise BackboneError(f"image backbone {name!r}: expected a network with a classifier to remove, got one without")
+    import timm
+
+    if not timm.is_model(name):
+        raise BackboneError(f"image backbone: expected the name of a torchvision or timm model, got {name!r}")
+    network = timm.create_model(name, pretrained=False, num_classes=0)
+    return network, network.num_features
+
+
+def _hub_weights(name: str) -> dict[str, Tensor]:
+    import timm
+    import torchvision
+
+    try:
+        if name in torchvision.models.list_models(module=torchvision.models):
+            return torchvision.models.get_model(name, weights="DEFAULT").state_dict()
+        return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+    except OSError as error:  # URLError and the hub's connection errors among them
+        raise BackboneError(
+            f"image weights of {name}: expected to download them, got {type(error).__name__}; "
+            "give a local safetensors file as model.image.weights, or null for weights from scratch"
+        ) from None
+
+
+class ImageEncoder(nn.Module):
+    """v = Linear(features): the new layer from a backbone's features to the model's dim; a missing photo gives zeros."""
+
+    def __init__(self, features: int, dim: int) -> None:
+        super().__init__()
+        self.features = features
+        self.project = nn.Linear(features, dim)
+
+    def forward(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo dim"]:
+        if features.shape[-1] != self.features:
+            raise ValueError(f"image features: expected width {self.features}, got {features.shape[-1]}")
+        return self.project(features)

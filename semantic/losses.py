@@ -1,0 +1,88 @@
+"""The terms of the training loss: pure functions of named tensors. Equations are section 3.4 of the SeMANTIC paper."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+SMALLEST = 1e-12  # under a logarithm
+
+
+def ranking_loss(
+    relevance: Float[Tensor, "batch candidate"],
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+    margin: float = 1.0,
+) -> Float[Tensor, ""]:
+    """L_rank = max(0, margin - f(+) + f(-)), the mean over all (positive, negative) pairs of the batch; in [0, margin + 2]."""
+    return _pair_mean(lambda plus, minus: F.relu(margin - plus + minus), relevance, positive, keep)
+
+
+def divergence_loss(
+    distance: Float[Tensor, "batch candidate"],
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+) -> Float[Tensor, ""]:
+    """L_JS = max(0, g(+) - g(-)), the mean over all (positive, negative) pairs of the batch."""
+    return _pair_mean(lambda plus, minus: F.relu(plus - minus), distance, positive, keep)
+
+
+def jensen_shannon(p: Float[Tensor, "*batch slot"], q: Float[Tensor, "*batch slot"]) -> Float[Tensor, "*batch"]:
+    """JS(p, q) = (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats; in [0, log 2]."""
+    middle = (p + q) / 2
+    return (_kl(p, middle) + _kl(q, middle)) / 2
+
+
+def symmetric_kl(p: Float[Tensor, "*batch slot"], q: Float[Tensor, "*batch slot"]) -> Float[Tensor, "*batch"]:
+    """(KL(p || q) + KL(q || p)) / 2, what the released code calls its divergence; unbounded."""
+    return (_kl(p, q) + _kl(q, p)) / 2
+
+
+def correlation_loss(
+    text_image_cosine: Float[Tensor, "batch candidate"], keep: Bool[Tensor, "batch candidate"], reduction: str = "sum"
+) -> Float[Tensor, ""]:
+    """L_co_sim = max(0, 1 - cos(x_PT, x_PV)) of positives and negatives.
+
+    reduction="sum" adds over an example's products and averages over the batch (the paper); "mean" averages over every
+    product of the batch (the released code).
+    """
+    hinge = F.relu(1.0 - text_image_cosine).masked_fill(~keep, 0.0)
+    return hinge.sum() / (len(hinge) if reduction == "sum" else keep.sum().clamp(min=1))
+
+
+def state_loss(student: Float[Tensor, "batch slot dim"], teacher: Float[Tensor, "batch slot dim"]) -> Float[Tensor, ""]:
+    """MSE(S', S), the mean over every entry."""
+    return F.mse_loss(student, teacher)
+
+
+def _kl(p: Tensor, q: Tensor) -> Tensor:
+    return (p * (p.clamp(min=SMALLEST).log() - q.clamp(min=SMALLEST).log())).sum(-1)
+
+
+def _pair_mean(term: Callable[[Tensor, Tensor], Tensor], values: Tensor, positive: Tensor, keep: Tensor) -> Tensor:
+    """Mean over pairs (i positive, j negative) of term(values_i, values_j); zero where there is no pair."""
+    positive = positive & keep
+    width = int(positive.sum(1).max())
+    held, index = positive.to(torch.int8).sort(dim=1, descending=True, stable=True)
+    held, index = held[:, :width].bool(), index[:, :width]  # [batch, positive]
+    real = held[:, :, None] & (~positive & keep)[:, None, :]
+    pairs = term(values.gather(1, index)[:, :, None], values[:, None, :])
+    return pairs.masked_fill(~real, 0.0).sum() / real.sum().clamp(min=1)
+
+
+DIVERGENCES = {"jensen_shannon": jensen_shannon, "symmetric_kl": symmetric_kl}
+"""By the names of `loss.divergence`."""
+
+
+def slot_distance(
+    divergence: str,
+    context_text: Float[Tensor, "batch slot"],
+    context_image: Float[Tensor, "batch slot"],
+    product_text: Float[Tensor, "batch candidate slot"],
+    product_image: Float[Tensor, "batch candidate slot"],
+) -> Float[Tensor, "batch candidate"]:
+    """g = D(a_CT, a_PT) + D(a_CV, a_PV); the paper prints JS(a_PI, a_PI) for the second term, a misprint."""
+    distance = DIVERGENCES[divergence]
+    return distance(context_text[:, None], product_text) + distance(context_image[:, None], product_image)

@@ -1,0 +1,28 @@
+"""What every test file may ask for."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real dialogues beside the checkout; tests that need it skip where it is absent."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("the folder ../shared with real dialogues is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> None:
+    """One thread a process: sums come out in one order, and parallel workers do not fight over two cores."""
+    torch.set_num_threads(1)
