@@ -1,6 +1,5 @@
 """From examples to tensors: each turn and each product of a batch stands in it once, and examples point at them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -69,16 +68,6 @@ class Pieces:
     products: np.ndarray
     turns: np.ndarray
     values: np.ndarray
-
-    @classmethod
-    def of(
-        cls, store: Store, tokenise: Callable[[list[str], int], np.ndarray], *, turn: int, product: int, value: int
-    ) -> "Pieces":
-        return cls(
-            tokenise(store.product_texts, product),
-            tokenise(store.turn_texts, turn),
-            tokenise(store.state_values, value),
-        )
 
 
 class BatchBuilder:

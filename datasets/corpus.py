@@ -43,7 +43,7 @@ class Corpus(Protocol):
 
 
 def detect_layout(root: Path | str) -> str:
-    """ "simmc", "mmd-v1", "mmd-v2", "mmd-v3" or "mmd-v3+v2", by the folders under `root`."""
+    """The layout, one of "simmc", "mmd-v1", "mmd-v2", "mmd-v3", "mmd-v3+v2", by the folders under `root`."""
     root = Path(root)
     if (root / "img_attrs").is_dir():
         return "simmc"

@@ -19,7 +19,7 @@ V2_SPLITS = ("train", "fewshot", "valid", "test")
 
 
 def mmd_generation(root: Path) -> str | None:
-    """ "mmd-v3", "mmd-v2", "mmd-v3+v2" or "mmd-v1" by the folders under `root`, None where there are none."""
+    """One of "mmd-v3", "mmd-v2", "mmd-v3+v2", "mmd-v1" by the folders under `root`, None where there are none."""
     v3, v2 = (_folders(root / name, splits) for name, splits in ((WITH_STATES, SPLITS), (WITHOUT_STATES, V2_SPLITS)))
     if v3 or v2:
         return "mmd-v3+v2" if v3 and v2 else "mmd-v3" if v3 else "mmd-v2"

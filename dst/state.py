@@ -36,10 +36,7 @@ class TeacherEncoder(nn.Module):
         values: Float[Tensor, "batch slot piece dim"],
         keep: Bool[Tensor, "batch slot piece"],
     ) -> Float[Tensor, "batch slot dim"]:
-        if self.value_mean == "pieces":
-            mean = masked_mean(values, keep)
-        else:
-            mean = values.sum(-2) / keep.sum(-1, keepdim=True).clamp(min=1)
+        mean = masked_mean(values, keep) if self.value_mean == "pieces" else values.sum(-2) / keep.sum(-1, keepdim=True).clamp(min=1)
         return self.attention(keys + mean)
 
 

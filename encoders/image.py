@@ -10,6 +10,8 @@ from torch import Tensor, nn
 class BackboneError(ValueError):
     """A backbone or its weights cannot be had as asked. The message says where, what was expected and what was found."""
 
+    exit_code = 2  # of the command line
+
 
 class Backbone(nn.Module):
     """A convolutional network without its classifier: uint8 photos in, one feature vector a photo out.
@@ -88,7 +90,7 @@ def _headless(name: str) -> tuple[nn.Module, int]:
         network = torchvision.models.get_model(name, weights=None)
         for head in ("fc", "classifier", "heads", "head"):
             if hasattr(network, head):
-                linear = [m for m in getattr(network, head).modules() if isinstance(m, nn.Linear)][0]
+                linear = next(m for m in getattr(network, head).modules() if isinstance(m, nn.Linear))
                 setattr(network, head, nn.Identity())
                 return network, linear.in_features
         raise BackboneError(f"image backbone {name!r}: expected a network with a classifier to remove, got one without")

@@ -24,6 +24,8 @@ from semantic.progress import Progress
 class CheckpointError(ValueError):
     """A text checkpoint that cannot be had or does not fit. The message says where, what was expected and what was found."""
 
+    exit_code = 2  # of the command line
+
 
 def build_model(config: Config, store: Store, say: Callable[[str], None]) -> Semantic:
     """A model ready to train: sizes from the store and the checkpoints, weights from them or drawn from `config.seed`.
@@ -162,8 +164,13 @@ def read_features(path: str, store: Store) -> np.ndarray:
     return features
 
 
-def batch_builder(model: Semantic, store: Store, device: torch.device, progress: Progress) -> BatchBuilder:
-    """Batches for this model: its word pieces, and photos or, where the backbone is frozen, features of them."""
+def batch_builder(
+    model: Semantic, store: Store, device: torch.device, progress: Progress, *, dialogues: bool = True
+) -> BatchBuilder:
+    """Batches for this model: its word pieces, and photos or, where the backbone is frozen, features of them.
+
+    Without `dialogues` the store's own turns are left unread, for a caller who brings turns of another kind.
+    """
     sizes = model.sizes
     if model.tokenizer is None:
         raise CheckpointError("model: expected a tokenizer.json beside its weights to read text with, found none")
@@ -171,12 +178,11 @@ def batch_builder(model: Semantic, store: Store, device: torch.device, progress:
         raise DataError(
             f"{store.path}: expected the model's slots ({', '.join(sizes.slots)}), found {', '.join(store.slots)}"
         )
-    pieces = Pieces.of(
-        store,
-        partial(tokenise, model.tokenizer),
-        turn=sizes.turn_tokens,
-        product=sizes.product_tokens,
-        value=sizes.value_tokens,
+    read = partial(tokenise, model.tokenizer)
+    pieces = Pieces(
+        products=read(store.product_texts, sizes.product_tokens),
+        turns=read(store.turn_texts if dialogues else [], sizes.turn_tokens),
+        values=read(store.state_values, sizes.value_tokens),
     )
     photos: np.ndarray = store.photos
     if model.config.image.features is not None:

@@ -1,7 +1,7 @@
 """Every choice of a run, typed and documented at the field; the one module that knows YAML."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 class ConfigError(ValueError):
     """Faults of an experiment's configuration: all of them, one a line, each with where, expected and found."""
+
+    exit_code = 2  # of the command line
 
 
 class _Section(BaseModel):
@@ -271,6 +273,37 @@ def make_config(values: Mapping[str, Any], overrides: Sequence[str] = (), *, whe
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def describe_config(config: Config) -> str:
+    """The resolved configuration as YAML, each field with its description as a comment."""
+    return "\n".join(_described(config))
+
+
+def _described(section: BaseModel, indent: str = "") -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield f"{indent}{name}:"
+            yield from _described(value, indent + "  ")
+        else:
+            shown = yaml.safe_dump(value if not isinstance(value, tuple) else list(value), default_flow_style=True)
+            yield f"{f'{indent}{name}: {shown.splitlines()[0]}':<36}  # {field.description}"
+
+
+def read_slots(path: Path) -> dict[str, str]:
+    """A user's own slot schema: a YAML mapping {slot: words its key is embedded as}.
+
+    Raises:
+        ConfigError: no such file, or something else in it.
+    """
+    try:
+        slots = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"slots {path}: expected a YAML file, got: {' '.join(str(error).split())}") from None
+    if not isinstance(slots, dict) or not slots or not all(isinstance(w, str) for item in slots.items() for w in item):
+        raise ConfigError(f"slots {path}: expected a mapping of slots to words, both strings, got {slots!r}")
+    return slots
 
 
 def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,8 @@ class Sizes:
 class ModelError(ValueError):
     """A saved model that cannot be read. The message says where, what was expected and what was found."""
 
+    exit_code = 2  # of the command line
+
 
 class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["conversational-recommendation"]):
     """f(dialogue, product) = tanh(cos(x_CT, x_PT) + cos(x_CV, x_PV)); section 3 of the paper.

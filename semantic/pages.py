@@ -14,10 +14,9 @@ from semantic.datasets.store import Store
 from semantic.files import write_text
 from semantic.finished import Run
 from semantic.gallery import CHOICE_COLUMNS, Attention, Bubble, Exhibit, Showcase, choose
-from semantic.result_table import COMPARED, PROTOCOLS, ResultTable, Row, table
+from semantic.result_table import COMPARED, PROTOCOLS, ResultTable, Row, short, table
 
 NEGATIVES_SHOWN = 5
-SHORT = {"precision": "P", "recall": "R", "ndcg": "N"}
 
 
 def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns: int = 12, seed: int = 0) -> Path:
@@ -46,7 +45,7 @@ def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns
         variants=variants,
         colours={name: number for number, name in enumerate(variants)},
         validation=_validation(variants),
-        terms={name: _terms(members) for name, members in variants.items()},
+        terms={name: _terms(members, colour) for colour, (name, members) in enumerate(variants.items())},
         shown=shown,
         exhibits=exhibits,
     )
@@ -146,11 +145,6 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}"
 
 
-def short(metric: str) -> str:
-    """ "ndcg@5" -> "N@5"."""
-    return SHORT[metric.split("@")[0]] + "@" + metric.split("@")[1]
-
-
 def duration(seconds: float) -> str:
     """93.4 -> "1 min 33 s"."""
     minutes, rest = divmod(round(seconds), 60)
@@ -193,10 +187,10 @@ def _validation(variants: Mapping[str, Sequence[Run]]) -> Chart | None:
         for run in runs:
             points = [(e["epoch"], 100 * e["valid"][protocol][metric]) for e in run.epochs if "valid" in e]
             series.append(Series(points, colour, run.summary.get("best_epoch")))
-    return chart(series) if any(one.points for one in series) else None
+    return chart(series, width=560, height=240) if any(one.points for one in series) else None
 
 
-def _terms(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _terms(runs: Sequence[Run], colour: int) -> list[dict[str, Any]]:
     """A small chart a term of the training loss, a line a run, with its mean over runs in the first and last epoch."""
     panels = []
     for part, suffix in (("train", ""), ("train_unlabelled", ", unlabelled")):
@@ -206,7 +200,7 @@ def _terms(runs: Sequence[Run]) -> list[dict[str, Any]]:
             panels.append(
                 {
                     "name": name.replace("_", " ") + suffix,
-                    "chart": chart([Series(line) for line in lines], width=300, height=130, most_ticks=3),
+                    "chart": chart([Series(line, colour) for line in lines], width=300, height=130, most_ticks=3),
                     "first": statistics.fmean(line[0][1] for line in lines),
                     "last": statistics.fmean(line[-1][1] for line in lines),
                 }

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -23,6 +23,22 @@ class Progress:
         """A step of `total` parts; the block calls what it is given with (done, total)."""
         del what, total
         yield lambda done, total: None
+
+
+@contextmanager
+def steps(progress: Progress) -> Iterator[Callable[[str, int, int], None]]:
+    """A function of (what, done, total), as the readers and the simulator report, that shows a bar for each `what`."""
+    with ExitStack() as stack:
+        now: tuple[str, Advance] | None = None
+
+        def step(what: str, done: int, total: int) -> None:
+            nonlocal now
+            if now is None or now[0] != what:
+                stack.close()
+                now = (what, stack.enter_context(progress.bar(what, total)))
+            now[1](done, total)
+
+        yield step
 
 
 class TerminalProgress(Progress):

@@ -11,13 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from semantic.building import load_tokenizer
 from semantic.config import Config, make_config
 from semantic.dst.schema import MMD, SIMMC, SlotSchema
 from semantic.model import Semantic, Sizes
+from semantic.runs import RunFolder
 
 
 class ReleasedError(ValueError):
     """A file that is not a released checkpoint. The message says where, what was expected and what was found."""
+
+    exit_code = 2  # of the command line
 
 
 ENTRY = "context_text_encoder"
@@ -118,3 +122,23 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
         )
     ours.load_state_dict({name: translated[shared[name]] for name in expected})
     return ours, config
+
+
+def import_released(file: Path, run: Path, *, slots: str = "mmd", tokenizer: str | None = None) -> int:
+    """Write a released checkpoint as a run's folder, with its model and configuration; returns the number of parameters.
+
+    Raises:
+        ReleasedError: as `load_released`; or a run is there already, or the slots are of no known schema.
+        CheckpointError: the tokenizer cannot be had.
+    """
+    if slots not in KEY_IDS:
+        raise ReleasedError(f"slots: expected {' or '.join(KEY_IDS)}, got {slots!r}")
+    folder = RunFolder(run)
+    if folder.config.is_file():
+        raise ReleasedError(f"{run}: expected a new folder, found a run")
+    model, config = load_released(file, simmc=slots == "simmc")
+    if tokenizer is not None:
+        model.tokenizer = load_tokenizer(tokenizer)
+    model.save_pretrained(folder.model)
+    folder.start(config)
+    return sum(p.numel() for p in model.parameters())

@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 
 from semantic.files import write_text
 from semantic.finished import Run, load_runs, unfinished_runs
-from semantic.result_table import COMPARED, PROTOCOLS, ResultTable, Row, table
+from semantic.result_table import COMPARED, PROTOCOLS, ResultTable, Row, short, table
 
 __all__ = [
     "ResultTable",
@@ -31,15 +31,10 @@ __all__ = [
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line
 
 
-def short(metric: str) -> str:
-    """ "ndcg@5" -> "N@5": what a column is headed with."""
-    return metric[0].upper() + metric[metric.index("@") :]
-
-
 def _title(row: Row) -> str:
     if row.kind == "floor":
-        return row.name
-    return (f"{row.letter}  " if row.letter else "") + f"{row.name} (n={row.runs})"
+        return row.label
+    return (f"{row.letter}  " if row.letter else "") + f"{row.label} (n={row.runs})"
 
 
 def _marks(row: Row, key: tuple[str, str]) -> str:

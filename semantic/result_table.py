@@ -40,10 +40,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A variant or a floor: `cells` by (protocol, metric). `letter` names a variant, `beats` the letters of those it
-    is significantly better than by NDCG@5 (standard)."""
+    """A variant or a floor, its `cells` by (protocol, metric).
+
+    `label` is the name without an experiment that all rows share. `letter` names a variant, `beats` the letters of
+    those it is significantly better than by NDCG@5 (standard).
+    """
 
     name: str
+    label: str
     kind: str  # "variant" or "floor"
     runs: int
     cells: dict[tuple[str, str], Cell]
@@ -113,11 +117,13 @@ def _group(items: Iterable[Any], key: Callable[[Any], Hashable]) -> dict[Any, li
 
 def _section(store: str, split: str, runs: Sequence[Run]) -> Section:
     variants = _group(runs, lambda run: run.name)
+    several = len({run.summary["experiment"] for run in runs}) > 1
     letters = {name: _letter(number) for number, name in enumerate(variants)}
     p_values, better = _compare({letters[name]: members for name, members in variants.items()})
     rows = [
         Row(
             name=name,
+            label=name if several else members[0].summary["variant"],
             kind="variant",
             runs=len(members),
             cells=_cells([run.summary["protocols"] for run in members]),
@@ -129,7 +135,7 @@ def _section(store: str, split: str, runs: Sequence[Run]) -> Section:
     ]
     for floor in dict.fromkeys(name for run in runs for name in run.summary["floors"]):
         members = [run.summary["floors"][floor] for run in runs if floor in run.summary["floors"]]
-        rows.append(Row(floor, "floor", len(members), _cells(members)))
+        rows.append(Row(floor, floor, "floor", len(members), _cells(members)))
     metrics = tuple(m for m in dict.fromkeys(m for _, m in rows[0].cells) if all(_has(row, m) for row in rows))
     return Section(store, split, metrics, tuple(rows), p_values)
 
@@ -181,3 +187,8 @@ def _mean_over_runs(runs: Sequence[Run]) -> dict[tuple[int, int], float]:
         for key, value in values.items():
             held.setdefault(key, []).append(value)
     return {key: statistics.fmean(values) for key, values in held.items()}
+
+
+def short(metric: str) -> str:
+    """ "ndcg@5" -> "N@5": what a column is headed with."""
+    return metric[0].upper() + metric[metric.index("@") :]

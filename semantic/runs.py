@@ -21,6 +21,8 @@ from semantic.files import replacing, write_text
 class RunError(ValueError):
     """A run's folder that does not fit what was asked of it. The message says where, expected and found."""
 
+    exit_code = 2  # of the command line
+
 
 @dataclass(frozen=True)
 class RunFolder:

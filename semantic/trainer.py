@@ -22,7 +22,7 @@ from semantic.config import Config, TrainingConfig
 from semantic.data import Examples, TrainingSteps, select_examples
 from semantic.datasets.batches import BatchBuilder
 from semantic.datasets.store import open_store
-from semantic.evaluation import Evaluation, evaluate_examples
+from semantic.evaluation import Evaluation, evaluate, evaluate_examples
 from semantic.model import Semantic
 from semantic.objective import joint_loss, student_loss
 from semantic.progress import Progress
@@ -34,6 +34,8 @@ LABELLED, UNLABELLED = 0, 1
 
 class TrainingError(RuntimeError):
     """Training cannot go on. The message says where and what was found; what was written stays."""
+
+    exit_code = 1  # of the command line
 
 
 def train(
@@ -83,6 +85,38 @@ def train(
         test,
         fold=fold,
         seconds=run.seconds + time.monotonic() - started - run.session,
+    )
+    return folder
+
+
+def evaluate_run(
+    run: Path,
+    data: Path | None = None,
+    split: str = "test",
+    out: Path | None = None,
+    *,
+    progress: Progress | None = None,
+) -> RunFolder:
+    """Evaluate a run's best weights on a split of a store (its own by default); returns the folder of the result.
+
+    Raises:
+        RunError, ModelError, DataError: no such run, weights, store or split.
+    """
+    progress = progress or Progress()
+    source = RunFolder(run)
+    config = source.read_config()
+    store = open_store(data or config.data.store)
+    model = Semantic.from_pretrained(source.model)
+    started = time.monotonic()
+    evaluation = evaluate(model, store, split, config.evaluation, detail=True, progress=progress)
+    folder = RunFolder(out or run / "evaluations" / f"{store.path.name}-{split}")
+    folder.start(config)
+    evaluation.write_queries(folder.queries)
+    rows = np.arange(store.split(split).start, store.split(split).stop)
+    nothing = np.zeros(0, dtype=np.int64)
+    examples = Examples(nothing, nothing, nothing, rows)
+    write_summary(
+        folder, config, store, examples, model, evaluation, fold=None, seconds=time.monotonic() - started, split=split
     )
     return folder
 

@@ -174,7 +174,7 @@ def test_the_markdown_has_a_table_a_protocol_with_equal_rows(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 * (2 + 3)
     assert {line.count("|") for line in lines} == {len(METRICS) + 2}
-    assert "| demo/best (n=2) | 45.0 ± 7.1 |" in text
+    assert "| best (n=2) | 45.0 ± 7.1 |" in text
     assert "| *random* | 0.3 |" in text
     assert sheet.read_text() == to_csv(table(load_runs([tmp_path])))
 
