@@ -33,9 +33,11 @@ class ContextualWords(nn.Module):
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
-        from transformers import AutoModel  # a second to import, and most runs use tables only
+        from transformers import AutoConfig, AutoModel  # a second to import, and most runs use tables only
 
-        self.encoder = AutoModel.from_config(config)
+        # A configuration that was JSON once has lost its own class; its model_type names it.
+        whole = AutoConfig.for_model(**{**config.to_dict(), "model_type": config.model_type})
+        self.encoder = AutoModel.from_config(whole)
 
     @property
     def words(self) -> nn.Embedding:
@@ -51,7 +53,9 @@ class ContextualWords(nn.Module):
 class TextEncoder(nn.Module):
     """u = Pool(Attn(words)): one vector a text; an empty text gives zeros and costs nothing."""
 
-    def __init__(self, words: nn.Module, attention: Attention, pool: Pool) -> None:
+    words: WordTables | ContextualWords
+
+    def __init__(self, words: WordTables | ContextualWords, attention: Attention, pool: Pool) -> None:
         super().__init__()
         self.words = words
         self.attention = attention
@@ -62,8 +66,7 @@ class TextEncoder(nn.Module):
         if not bool(real.all()):
             encoded = self.forward(tokens[real], keep[real]) if bool(real.any()) else None
             dim = self.words.words.embedding_dim
-            out = torch.zeros(
-                len(tokens), dim, device=tokens.device, dtype=torch.float32 if encoded is None else encoded.dtype
-            )
+            dtype = self.words.words.weight.dtype if encoded is None else encoded.dtype
+            out = torch.zeros(len(tokens), dim, device=tokens.device, dtype=dtype)
             return out if encoded is None else out.masked_scatter(real.unsqueeze(-1), encoded)
         return self.pool(self.attention(self.words(tokens, keep), keep=keep), keep)

@@ -14,7 +14,7 @@ from semantic.datasets.batches import BatchBuilder, Pieces
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 from semantic.dst.schema import SlotSchema
-from semantic.encoders.text import ContextualWords
+from semantic.encoders.text import ContextualWords, WordTables
 from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
 from semantic.features import photo_features
 from semantic.model import Semantic, Sizes
@@ -139,6 +139,7 @@ def _load_text(model: Semantic, encoder: Any, *, contextual: bool) -> None:
         assert isinstance(words, ContextualWords)
         words.encoder.load_state_dict(encoder.state_dict())
         return
+    assert isinstance(words, WordTables)
     with torch.no_grad():
         words.words.weight.copy_(encoder.get_input_embeddings().weight)
         words.positions.weight.copy_(encoder.embeddings.position_embeddings.weight)

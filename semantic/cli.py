@@ -2,12 +2,17 @@
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from semantic.progress import Progress
 
 app = typer.Typer(
     name="semantic",
@@ -40,9 +45,7 @@ def simulate(
         Path, typer.Argument(metavar="OUT", help="New folder, written in the MMD-v3 layout.", show_default=False)
     ],
     dialogues: Annotated[int, typer.Option(help="Dialogues with states, over train, valid and test.")] = 400,
-    products: Annotated[
-        int | None, typer.Option(help="Products of the drawn catalogue.", show_default="2000")
-    ] = None,
+    products: Annotated[int | None, typer.Option(help="Products of the drawn catalogue.", show_default="2000")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     unlabelled: Annotated[int, typer.Option(help="More dialogues without states, in the MMD-v2 layout.")] = 0,
     catalogue: Annotated[
@@ -267,19 +270,19 @@ def config(experiment: ExperimentArgument, overrides: Overrides = None) -> None:
     print(describe_config(load_config(experiment, overrides or ())))
 
 
-def _progress(console: Console = out):
+def _progress(console: Console = out) -> "Progress":
     from semantic.progress import TerminalProgress
 
     return TerminalProgress(console)
 
 
-def _steps():
+def _steps() -> AbstractContextManager[Callable[[str, int, int], None]]:
     from semantic.progress import steps
 
     return steps(_progress())
 
 
-def _print_store(path: Path, manifest: dict) -> None:
+def _print_store(path: Path, manifest: dict[str, Any]) -> None:
     products = manifest["products"]
     out.print(
         f"{path}: {products['total']} products, " + f"{products['with_photo']} with a photo",

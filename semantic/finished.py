@@ -12,6 +12,7 @@ import yaml
 
 from semantic.datasets.errors import DataError
 
+CONTEXT_TURNS = 5  # where a run's configuration does not say
 SUMMARY_KEYS = ("experiment", "variant", "seed", "fold", "split", "store", "slots", "protocols", "tie_rate", "floors")
 
 
@@ -49,6 +50,13 @@ class Run:
     def config_text(self) -> str:
         file = self.path / "config.yaml"
         return file.read_text("utf-8") if file.is_file() else ""
+
+    @property
+    def context_turns(self) -> int:
+        """How many turns before a recommendation the run's model read, by its configuration."""
+        config = yaml.safe_load(self.config_text)
+        data = config.get("data") if isinstance(config, dict) else None
+        return int(data.get("context_turns", CONTEXT_TURNS)) if isinstance(data, dict) else CONTEXT_TURNS
 
     def queries(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         """These columns of every query of the evaluated split, in order; none where the run kept no such file."""

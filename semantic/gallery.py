@@ -14,7 +14,6 @@ from PIL import Image
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 
-CONTEXT_TURNS = 5
 JPEG_QUALITY = 80
 
 
@@ -108,8 +107,8 @@ class Showcase:
         pairs = zip(self.store.slots, values.tolist(), strict=True)
         return tuple((slot, self.store.state_values[value]) for slot, value in pairs if value > 0)
 
-    def exhibit(self, query: dict[str, Any], why: str) -> Exhibit:
-        """A row of a run's queries.parquet as shown."""
+    def exhibit(self, query: dict[str, Any], why: str, context_turns: int) -> Exhibit:
+        """A row of a run's queries.parquet as shown, with the `context_turns` turns before it."""
         store, row, target = self.store, query["dialogue_row"], query["turn"]
         if row >= len(store.dialogue_names) or store.dialogue_names[row] != query["dialogue"]:
             raise DataError(
@@ -131,7 +130,7 @@ class Showcase:
             turn=target - first + 1,
             candidates=query["candidates"],
             ndcg={protocol: query[f"{protocol}/ndcg@5"] for protocol in ("standard", "released")},
-            bubbles=tuple(self.bubble(turn) for turn in range(max(first, target - CONTEXT_TURNS), target)),
+            bubbles=tuple(self.bubble(turn) for turn in range(max(first, target - context_turns), target)),
             reply=store.turn_texts[target] or "",
             state=self.state(target - 1) if target > first else None,
             gold=tuple(gold),

@@ -88,6 +88,9 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
     (JSON) and tokenizer (JSON).
     """
 
+    key_tokens: Tensor
+    key_keep: Tensor
+
     def __init__(self, config: ModelConfig, sizes: Sizes) -> None:
         super().__init__()
         self.config = config
@@ -95,7 +98,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         self.sizes = sizes
         dim, text = config.dim, config.text
 
-        words: nn.Module
+        words: WordTables | ContextualWords
         if sizes.text_encoder is not None:
             words = ContextualWords(PretrainedConfig.from_dict(sizes.text_encoder))
         else:
@@ -106,7 +109,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         else:
             self.product_text = self.turn_text
 
-        self.backbone = None
+        self.backbone: Backbone | None = None
         features = sizes.image_features
         if features is None:
             image = config.image

@@ -175,7 +175,8 @@ def _gallery(
             chosen = choose(numbered, turns, seed)
             showcase = Showcase(store)
             whole = run.whole_queries([query["row"] for query, _ in chosen])
-            return run, [showcase.exhibit(query, why) for query, (_, why) in zip(whole, chosen, strict=True)]
+            pairs = zip(whole, chosen, strict=True)
+            return run, [showcase.exhibit(query, why, run.context_turns) for query, (_, why) in pairs]
     return None, []
 
 

@@ -59,7 +59,8 @@ def _turn(file: Path, number: int, item: Any) -> Turn:
         raise DataError(
             f'{file}, turn {number}: expected an object with "speaker" "user" or "system", got {json.dumps(item)[:80]}'
         )
-    body = item.get("utterance") if isinstance(item.get("utterance"), dict) else item
+    utterance = item.get("utterance")
+    body = utterance if isinstance(utterance, dict) else item
     text, images = body.get("text", body.get("nlg")), body.get("images")
     if not isinstance(text, (str, type(None))) or not isinstance(images, (list, type(None))):
         raise DataError(f'{file}, turn {number}: expected "text" to be a string and "images" a list of product names')

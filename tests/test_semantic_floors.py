@@ -1,4 +1,4 @@
-"""The four floors on a catalogue small enough to rank by hand, and on the real dialogues where they are at hand."""
+"""The four floors on a catalogue small enough to rank by hand."""
 
 import math
 from dataclasses import dataclass, field

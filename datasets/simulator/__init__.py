@@ -41,7 +41,7 @@ def simulate(
     seed: int = 0,
     catalogue: Path | str | None = None,
     negatives: int = 100,
-    evaluation_negatives: int = 1000,
+    evaluation_negatives: int = 500,
     unlabelled: int = 0,
     progress: Progress = no_progress,
 ) -> dict[str, int]:

@@ -43,7 +43,7 @@ class Shopper:
         """Begins a search with a part of its criteria. Whom it is for is kept from the search before."""
         before = self.search
         old = before.kind
-        kept = {} if first else {name: before.likes[name] for name in ("gender", "age") if name in before.likes}
+        kept = {} if first else {name: value for name, value in before.likes.items() if name in ("gender", "age")}
         target = self._goal(old, kept)
         self.search = search = Search(self.catalogue, target, likes=dict(kept))
         search.likes = {"type": str(search.value(target, "type")), **kept}
@@ -73,7 +73,7 @@ class Shopper:
         if not added:
             return "give-criteria", self.wording.say(sentences.INDIFFERENT)
         spans = {"phrase": self.wording.phrase(attribute, added[attribute], kind)}
-        templates = sentences.ANSWERS
+        templates: tuple[str, ...] = sentences.ANSWERS
         if attribute in BEFORE_THE_NOUN:
             templates = sentences.ANSWERS + sentences.SHORT_ANSWERS
             spans |= {"word": self.wording.adjective(attribute, added[attribute], kind)}

@@ -11,7 +11,7 @@ from semantic.datasets.simulator.search import Search
 from semantic.datasets.simulator.slots import PERSONAL
 
 MOST_SHOWN = 5
-SIMILAR_NEGATIVES = 0.3  # this share of the negatives is of the garment asked for: type alone must not do
+SIMILAR_NEGATIVES = 0.2  # this share of the negatives is of the garment asked for: type alone must not do
 
 
 @dataclass

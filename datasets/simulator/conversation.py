@@ -17,6 +17,10 @@ SEARCHES = (0.6, 0.95, 1.0)  # one, two or three garments, as a cumulative share
 QUESTIONS = (0.35, 0.85, 1.0)  # none, one or two questions before the first recommendation
 ASKED = 0.18  # how often the shopper asks about a photo before going on
 BOUGHT = 0.6
+GREETED = 0.8
+DELAYED = 0.2  # "let me see" before the photos
+PRESENTED = 0.75  # words with the photos that say the criteria again: those said long ago stay within a short context
+DESCRIBED = 0.5  # a turn about one of the photos after them
 
 
 @dataclass
@@ -41,7 +45,7 @@ class _Conversation:
         self.shopper, self.agent, self.wording, self.rng = shopper, agent, wording, wording.rng
 
     def turns(self) -> Iterator[Said]:
-        if self.rng.random() < 0.8:
+        if self.rng.random() < GREETED:
             yield Said("user", "greeting", self.wording.say(sentences.GREETINGS))
             yield Said("system", "greeting", self.wording.say(sentences.AGENT_GREETINGS))
         for search in range(1 + self._step(SEARCHES)):
@@ -73,12 +77,12 @@ class _Conversation:
     def _recommend(self) -> Iterator[Said]:
         """The photos, with or without words, and often one of them described in a turn of its own."""
         search = self.shopper.search
-        if self.rng.random() < 0.2:
+        if self.rng.random() < DELAYED:
             yield Said("system", "answer", self.wording.say(sentences.WAIT))
         recommendation = self.agent.recommend(search)
-        words = self.agent.present(search) if self.rng.random() < 0.6 else None
+        words = self.agent.present(search) if self.rng.random() < PRESENTED else None
         yield Said("system", "answer", words, recommendation)
-        if self.rng.random() < 0.5:
+        if self.rng.random() < DESCRIBED:
             yield Said("system", "answer", self.agent.describe(search))
 
     def _ask(self) -> Iterator[Said]:

@@ -91,7 +91,8 @@ class Wording:
 
     def _places(self, criteria: Mapping[str, str]) -> tuple[list[str], list[str]]:
         """Attributes said before the noun, at most three, and after it; gender and age always after."""
-        before, after = [], []
+        before: list[str] = []
+        after: list[str] = []
         for attribute in criteria:
             if attribute in BEFORE_THE_NOUN and len(before) < MOST_ADJECTIVES and self.rng.random() < 0.6:
                 before.append(attribute)

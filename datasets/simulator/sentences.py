@@ -20,9 +20,9 @@ INDIFFERENT = ("No preference", "I do not mind", "It does not matter to me", "Su
 ANSWERS = ("{phrase}", "I would like them {phrase}", "Something {phrase}", "{phrase}, please")
 SHORT_ANSWERS = ("{word}", "{word}, please", "I think {word}")
 INFORM_PHRASES = (
-    "I would prefer them {phrase}",
+    "I would prefer the {many} {phrase}",
     "Do you have any {many} {phrase}?",
-    "Are there any {phrase}?",
+    "Are there {many} {phrase}?",
     "I want {many} {phrase}",
     "Rather {many} {phrase}",
 )
@@ -31,7 +31,7 @@ REFER = (
     "I like the {name} of the {nth}, what else has it?",
     "More {many} with the same {name} as the {nth}, please",
     "The {name} of the {nth} is great, anything else like it?",
-    "Find me {many} that share the {name} of the {nth}",
+    "Show me {many} that share the {name} of the {nth}",
 )
 REFER_WITH_VALUE = ("More {many} {phrase}, like the {nth}", "I like the {nth}, give me {many} {phrase} as well")
 LIKE_BUT = (

@@ -1,0 +1,41 @@
+PYTHON ?= python3
+BIN := .venv/bin
+DATA := data/quickstart
+
+.PHONY: install quickstart test lint wheel-check clean
+
+.venv/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+install: .venv/.installed
+
+# Simulate, prepare, train, evaluate, report: the whole way, in about three minutes after the install.
+quickstart: .venv/.installed
+	test -d $(DATA)/dialogues || $(BIN)/semantic simulate $(DATA)/dialogues --dialogues 400 --products 2000 --seed 0
+	$(BIN)/semantic prepare mmd $(DATA)/dialogues --out $(DATA)/store
+	$(BIN)/semantic train quickstart --set data.store=$(DATA)/store --resume
+	$(BIN)/semantic report runs/quickstart --out report
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy sees the mapped folders as one package only where they are installed as one: in a wheel.
+wheel-check: .venv/.installed-test
+	rm -rf build/wheel build/typed
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . > /dev/null
+	$(BIN)/python -m pip install --quiet --no-deps --target build/typed build/wheel/*.whl
+	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python -p semantic
+
+test: lint wheel-check
+	$(BIN)/pytest -n 2
+
+clean:
+	rm -rf build report .pytest_cache .ruff_cache .mypy_cache
