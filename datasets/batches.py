@@ -17,7 +17,8 @@ NONE = -1
 class _Movable:
     def to(self, device: torch.device) -> Self:
         """The same with every tensor on `device`."""
-        return type(self)(*(getattr(self, field.name).to(device) for field in fields(self)))  # type: ignore[arg-type]
+        values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return type(self)(*(None if value is None else value.to(device) for value in values))
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,19 @@ class Products(_Movable):
 
 @dataclass(frozen=True)
 class Batch(_Movable):
-    """Examples with their candidates: `candidates` point into `products`, `positive` marks the shown ones."""
+    """Examples with their candidates: `candidates` point into `products`, `positive` marks the shown ones.
+
+    `candidates` None: every product is a candidate of every example.
+    """
 
     contexts: Contexts
     products: Products
-    candidates: Int[Tensor, "batch candidate"]
+    candidates: Int[Tensor, "batch candidate"] | None
     positive: Bool[Tensor, "batch candidate"]
 
     @property
     def keep(self) -> Bool[Tensor, "batch candidate"]:
-        return self.candidates != NONE
+        return torch.ones_like(self.positive) if self.candidates is None else self.candidates != NONE
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,16 @@ class BatchBuilder:
         return Batch(
             self.contexts(rows), self.products(unique), torch.from_numpy(index), torch.from_numpy(positive & kept)
         )
+
+    def shared_batch(self, rows: np.ndarray, pool: np.ndarray) -> Batch:
+        """The examples `rows`, each with the products of `pool` and all examples' positives as candidates."""
+        lists = [self.store.positives(row) for row in rows]
+        owner = np.repeat(np.arange(len(rows)), [len(ids) for ids in lists])
+        shown = np.concatenate(lists)
+        unique = np.unique(np.concatenate([shown, pool]))
+        positive = np.zeros((len(rows), len(unique)), dtype=bool)
+        positive[owner, np.searchsorted(unique, shown)] = True
+        return Batch(self.contexts(rows), self.products(unique), None, torch.from_numpy(positive))
 
     def contexts(self, rows: np.ndarray) -> Contexts:
         dialogue, target = self.store.example_turns[rows].T

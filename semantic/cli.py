@@ -188,10 +188,8 @@ def report(
     from semantic.report import load_runs, print_table, table, unfinished_runs, write
 
     loaded = load_runs(runs)
-    result = table(loaded)
+    result = table(loaded, unfinished_runs(runs))
     print_table(result, out)
-    for path in unfinished_runs(runs):
-        err.print(f"{path}: not finished, left out", highlight=False, soft_wrap=True)
     files = write(result, folder)
     path = Path(loaded[0].summary["store"])
     store = open_store(path) if path.is_dir() else None

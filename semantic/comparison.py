@@ -1,15 +1,19 @@
 """Is one variant better than another on the same queries, or lucky? A paired test over dialogues."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
+
+Values = Sequence[float] | np.ndarray
+Key = TypeVar("Key", bound=Hashable)
 
 FLIPS = 10_000
 FLIPS_AT_ONCE = 1_000  # bounds the matrix of signs
 
 
 def paired_test(
-    first: np.ndarray, second: np.ndarray, groups: Sequence[Hashable], *, flips: int = FLIPS, seed: int = 0
+    first: Values, second: Values, groups: Sequence[Hashable], *, flips: int = FLIPS, seed: int = 0
 ) -> float:
     """Two-sided p-value of a paired sign-flip permutation test on per-query values [query] of two methods.
 
@@ -41,11 +45,11 @@ def paired_test(
     return (1 + count) / (1 + flips)
 
 
-def holm(p_values: Mapping[Hashable, float]) -> dict[Hashable, float]:
+def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     """p-values corrected for their number (Holm, 1979): sorted ascending, p_(i) * (m - i) for i = 0 .. m - 1, made
     non-decreasing and cut at 1. Rejecting where the result is below a level keeps the chance of any false claim there.
     """
-    adjusted: dict[Hashable, float] = {}
+    adjusted: dict[Key, float] = {}
     highest = 0.0
     for place, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
         highest = max(highest, min(1.0, p_values[key] * (len(p_values) - place)))

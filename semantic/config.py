@@ -147,6 +147,7 @@ class TrainingConfig(_Section):
     clip: float | None = Field(None, gt=0, description="largest gradient norm; null: none")
     positives: PositiveInt = Field(1, description="positives drawn a turn and epoch")
     negatives: PositiveInt = Field(4, description="negatives drawn a turn and epoch")
+    pool: NaturalInt = Field(0, description="products drawn a batch that, with all its positives, are every example's candidates; 0: off")
     teacher_first: bool = Field(False, description="the first epoch trains the teacher alone when D_P is empty")
     validate_every: PositiveInt = Field(1, description="epochs between validations; the last epoch is always validated")
     selection: Literal["ndcg@5", "loss_or_ndcg@5"] = Field(

@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+Number = int | float
+
 
 @dataclass(frozen=True)
 class Series:
     """One line: points (x, y) in the order of x, the number of its colour, and the x of a point to mark."""
 
-    points: Sequence[tuple[float, float]]
+    points: Sequence[tuple[Number, Number]]
     colour: int = 0
-    marked: float | None = None
+    marked: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ def chart(series: Sequence[Series], width: int = 640, height: int = 260, left: i
     ys = [y for _, points in kept for _, y in points] or [0.0]
     x_range, y_range = _widened(min(xs), max(xs)), _widened(min(ys), max(ys))
 
-    def place_x(x: float) -> float:
+    def place_x(x: Number) -> float:
         return round(left + (x - x_range[0]) / (x_range[1] - x_range[0]) * (width - left - right), 1)
 
-    def place_y(y: float) -> float:
+    def place_y(y: Number) -> float:
         return round(bottom - (y - y_range[0]) / (y_range[1] - y_range[0]) * (bottom - top), 1)
 
     lines = []
@@ -71,7 +73,7 @@ def chart(series: Sequence[Series], width: int = 640, height: int = 260, left: i
     )
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
+def _widened(low: Number, high: Number) -> tuple[Number, Number]:
     """The range, or one about a single value: an axis needs a length."""
     if high > low:
         return low, high
@@ -79,7 +81,7 @@ def _widened(low: float, high: float) -> tuple[float, float]:
     return low - around, high + around
 
 
-def ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
+def ticks(low: Number, high: Number, most: int, *, whole: bool = False) -> list[float]:
     """At most `most` round numbers (1, 2 or 5 times a power of ten apart) within [low, high], whole ones if asked."""
     step = 10.0 ** math.floor(math.log10((high - low) / most))
     while True:

@@ -139,6 +139,8 @@ class TrainingSteps(Dataset):
         order = np.random.default_rng([self.seed, self.epoch, self.part]).permutation(len(self.rows))
         rows = self.rows[order[step * size : (step + 1) * size]]
         rng = np.random.default_rng([self.seed, self.epoch, self.part, step + 1])
+        if self.config.pool:
+            return self.builder.shared_batch(rows, rng.integers(self.builder.store.num_products, size=self.config.pool))
         candidates, positive = draw_candidates(
             self.builder.store, rows, self.config.positives, self.config.negatives, rng
         )

@@ -163,8 +163,9 @@ def _identity(
 def _detail(match: Match, ids: np.ndarray, positive: torch.Tensor, keep: torch.Tensor) -> dict[str, list[Any]]:
     """The ten best of each query and the attention over the slots."""
     scores = match.relevance.masked_fill(~keep, -torch.inf)
-    # Highest score first; equal scores in candidate order, so that the list does not depend on the sort.
-    best = scores.sort(dim=1, descending=True, stable=True).indices[:, :TOP]
+    # Equal scores stand by product id: the order of the candidates has the positives first, and would flatter.
+    by_id = torch.from_numpy(np.argsort(ids, axis=1, kind="stable")).to(scores.device)
+    best = by_id.gather(1, scores.gather(1, by_id).sort(dim=1, descending=True, stable=True).indices[:, :TOP])
     count = keep.sum(1).clamp(max=TOP).tolist()
     slots = match.product_text.shape[-1]
     wide = best.unsqueeze(-1).expand(-1, -1, slots)

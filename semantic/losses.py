@@ -20,6 +20,21 @@ def ranking_loss(
     return _pair_mean(lambda plus, minus: F.relu(margin - plus + minus), relevance, positive, keep)
 
 
+def softmax_ranking_loss(
+    logits: Float[Tensor, "batch candidate"],
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+) -> Float[Tensor, ""]:
+    """-log softmax of a positive against the negatives, the other positives left out; mean over positives, then examples.
+
+    Departs from the paper's hinge: InfoNCE (van den Oord et al., 2018) over as many negatives as the pool holds.
+    """
+    positive = positive & keep
+    negatives = logits.masked_fill(~keep | positive, -torch.inf).logsumexp(1, keepdim=True)
+    terms = (torch.logaddexp(negatives, logits) - logits).masked_fill(~positive, 0.0)
+    return (terms.sum(1) / positive.sum(1).clamp(min=1)).mean()
+
+
 def divergence_loss(
     distance: Float[Tensor, "batch candidate"],
     positive: Bool[Tensor, "batch candidate"],
@@ -50,6 +65,19 @@ def correlation_loss(
     """
     hinge = F.relu(1.0 - text_image_cosine).masked_fill(~keep, 0.0)
     return hinge.sum() / (len(hinge) if reduction == "sum" else keep.sum().clamp(min=1))
+
+
+def contrastive_correlation_loss(
+    text: Float[Tensor, "product dim"], image: Float[Tensor, "product dim"], scale: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """-log softmax over the batch's products of scale * cos(p_T, p_V), text to photo and photo to text, averaged.
+
+    Departs from the paper's hinge, which a constant vector satisfies: here a product's photo must tell it from others.
+    The symmetric loss of CLIP (Radford et al., 2021).
+    """
+    logits = scale * F.normalize(text, dim=-1) @ F.normalize(image, dim=-1).T
+    target = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
 def state_loss(student: Float[Tensor, "batch slot dim"], teacher: Float[Tensor, "batch slot dim"]) -> Float[Tensor, ""]:

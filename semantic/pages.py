@@ -22,7 +22,7 @@ NEGATIVES_SHOWN = 5
 def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns: int = 12, seed: int = 0) -> Path:
     """Write the page of a set of runs: the table, how training went, what the runs were, and a gallery of `turns`.
 
-    The gallery is of the best variant's first run that kept its queries; `seed` draws its random third. Without a
+    The gallery is of the first section's best variant, its first run that kept its queries; `seed` draws its random third. Without a
     store there is none.
 
     Raises:
@@ -140,12 +140,12 @@ def _template(name: str) -> str:
     return resources.files("semantic").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def percent(value: float, digits: int = 1) -> str:
+def percent(value: int | float, digits: int = 1) -> str:
     """0.4123 -> "41.2"."""
     return f"{100 * value:.{digits}f}"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: int | float) -> str:
     """93.4 -> "1 min 33 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -165,9 +165,11 @@ def _leaders(rows: Sequence[Row]) -> dict[str, Row | None]:
 def _gallery(
     runs: Sequence[Run], result: ResultTable, store: Store | None, turns: int, seed: int
 ) -> tuple[Run | None, list[Exhibit]]:
-    best = _leaders(result.sections[0].rows)["variant"]
+    section = result.sections[0]
+    best = _leaders(section.rows)["variant"]
     for run in runs:
-        if store is None or best is None or run.name != best.name:
+        place = (run.summary["store"], run.summary["split"])
+        if store is None or best is None or run.name != best.name or place != (section.store, section.split):
             continue
         queries = run.queries(CHOICE_COLUMNS)
         if queries:

@@ -109,8 +109,8 @@ def to_csv(result: ResultTable) -> str:
 
 
 def write(result: ResultTable, folder: Path | str) -> tuple[Path, Path]:
-    """Write report.md and report.csv into `folder`; their paths."""
-    markdown, sheet = Path(folder) / "report.md", Path(folder) / "report.csv"
+    """Write table.md and table.csv into `folder`; their paths."""
+    markdown, sheet = Path(folder) / "table.md", Path(folder) / "table.csv"
     write_text(markdown, to_markdown(result))
     write_text(sheet, to_csv(result))
     return markdown, sheet

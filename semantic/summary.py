@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import numpy as np
+
 from semantic.config import Config
 from semantic.data import Examples
 from semantic.datasets.store import Store
@@ -26,7 +28,7 @@ def write_summary(
     split: str | None = None,
 ) -> None:
     """Both protocols on the evaluated split, the floors beneath, and every count that explains them."""
-    training = [*examples.labelled.tolist(), *examples.unlabelled.tolist()]
+    training = np.union1d(examples.labelled, examples.unlabelled).tolist()
     epochs = (
         [json.loads(line) for line in folder.metrics.read_text(encoding="utf-8").splitlines()]
         if folder.metrics.is_file()

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytest_plugins = ["tests.worlds"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -1,34 +1,34 @@
 """The four floors on a catalogue small enough to rank by hand."""
 
 import math
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from semantic import floors as module
 from semantic.datasets.errors import DataError
+from semantic.datasets.store import Store
 from semantic.floors import context_text, floors
 
 RED_DRESS, BLUE_DRESS, GREEN_BOOT, BLUE_BOOT, NOTHING = range(5)
 
 
-@dataclass
-class FakeStore:
+TEXTS = ("red silk dress", "blue silk dress", "green leather boot", "blue leather boot", "")
+
+
+class FakeStore(Store):
     """What `floors` reads of a store. An example: its dialogue (the last turn recommends), positives, negatives."""
 
-    examples: list
-    product_texts: list = field(
-        default_factory=lambda: ["red silk dress", "blue silk dress", "green leather boot", "blue leather boot", ""]
-    )
-    path: str = "fake"
-
-    def __post_init__(self):
-        turns = [len(texts) for texts, _, _ in self.examples]
-        self.turn_texts = [text for texts, _, _ in self.examples for text in texts]
+    def __init__(self, examples, product_texts=TEXTS):
+        turns = [len(texts) for texts, _, _ in examples]
+        self.path = Path("fake")
+        self.examples = examples
+        self.product_texts = list(product_texts)
+        self.has_photo = np.ones(len(product_texts), dtype=bool)
+        self.turn_texts = [text for texts, _, _ in examples for text in texts]
         self.dialogue_first_turn = np.cumsum([0, *turns])[:-1]
         self.example_turns = np.stack([np.arange(len(turns)), np.cumsum(turns) - 1], axis=1)
-        self.num_products = len(self.product_texts)
 
     def positives(self, example):
         return np.array(self.examples[example][1])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from semantic.datasets.simulator import sentences
-from semantic.datasets.simulator.catalogue import Catalogue
+from semantic.datasets.simulator.catalogue import UNKNOWN, Catalogue
 from semantic.datasets.simulator.phrases import BEFORE_THE_NOUN, Spans, Wording
 from semantic.datasets.simulator.search import Reference, Search
 from semantic.datasets.simulator.slots import PERSONAL
@@ -39,12 +39,18 @@ class Shopper:
         self.agenda: list[str] = []
         self.mistake: tuple[str, str] | None = None  # an attribute said wrong, and the value meant
 
-    def open(self, first: bool) -> Move:
-        """Begins a search with a part of its criteria. Whom it is for is kept from the search before."""
+    def open(self, first: bool) -> Move | None:
+        """Begins a search with a part of its criteria. Whom it is for is kept from the search before.
+
+        None where the catalogue has no other garment for that person to go on to.
+        """
         before = self.search
         old = before.kind
         kept = {} if first else {name: value for name, value in before.likes.items() if name in ("gender", "age")}
-        target = self._goal(old, kept)
+        goals = np.flatnonzero(self._goals(old, kept))
+        if not len(goals):
+            return None
+        target = int(self.rng.choice(goals))
         self.search = search = Search(self.catalogue, target, likes=dict(kept))
         search.likes = {"type": str(search.value(target, "type")), **kept}
         said = {"type": search.likes["type"]}
@@ -117,15 +123,11 @@ class Shopper:
             sentences.QUESTIONS.get(attribute, sentences.QUESTIONS["other"]), nth=nth, name=name
         )
 
-    def _goal(self, old: str | None, kept: dict[str, str]) -> int:
-        """A product of a known type, if possible another than the last one's, for the same person."""
-        mask = self.catalogue.codes["type"] >= 0
-        for narrower in (
-            self.catalogue.satisfying(kept, {}),
-            self.catalogue.satisfying({}, {"type": [old] if old else []}),
-        ):
-            mask = mask & narrower if (mask & narrower).any() else mask
-        return int(self.rng.choice(np.flatnonzero(mask)))
+    def _goals(self, old: str | None, kept: dict[str, str]) -> np.ndarray:
+        """bool [product]: of a known type other than the last one's, for the same person."""
+        return (self.catalogue.codes["type"] != UNKNOWN) & self.catalogue.satisfying(
+            kept, {"type": [old] if old else []}
+        )
 
     def _add_wish(self, only: str | None = None) -> dict[str, str]:
         """One more value of the goal, drawn among those that narrow the search and leave enough; empty if none does."""

@@ -55,7 +55,10 @@ class _Conversation:
         yield Said("system", "exit-message", self.wording.say(sentences.AGENT_FAREWELLS))
 
     def _search(self, first: bool) -> Iterator[Said]:
-        yield self._user(self.shopper.open(first))
+        opening = self.shopper.open(first)
+        if opening is None:
+            return
+        yield self._user(opening)
         for _ in range(self._step(QUESTIONS) if first else 0):
             asked = self.agent.question(self.shopper.search)
             if asked:

@@ -35,7 +35,7 @@ def read_catalogue(folder: Path, products: int | None, seed: int) -> Catalogue:
     if "type" not in codes:
         raise DataError(f"{folder / TABLE}: expected a type for at least one product, found none")
     return Catalogue(
-        names=[photo.stem for photo in photos],
+        names=[_stem(photo) for photo in photos],
         texts=[{key: value for key, value in row.items() if key != "file"} for _, row in rows],
         values=values,
         codes=codes,
@@ -104,17 +104,21 @@ def _photo(folder: Path, line: int, row: dict[str, str]) -> Path:
     )
 
 
+def _stem(photo: Path) -> str:
+    """A product's name: its photo's, with "_" for spaces, which `url2img.txt` cannot hold."""
+    return "_".join(photo.stem.split())
+
+
 def _refuse_repeats(table: Path, rows: list[Row], photos: list[Path]) -> None:
-    """Products are told apart by the stems of their photos."""
+    """Products are told apart by the names of their photos."""
     lines: dict[str, int] = {}
     for (line, _), photo in zip(rows, photos, strict=True):
-        if any(character.isspace() for character in photo.stem):
-            raise DataError(f"{table} line {line}: expected a photo's name without spaces, found {photo.name!r}")
-        if photo.stem in lines:
+        stem = _stem(photo)
+        if stem in lines:
             raise DataError(
-                f"{table} line {line}: expected a photo of its own, found {photo.stem!r} of line {lines[photo.stem]} again"
+                f"{table} line {line}: expected a photo of its own, found {stem!r} of line {lines[stem]} again"
             )
-        lines[photo.stem] = line
+        lines[stem] = line
 
 
 def _facts(header: list[str], rows: list[Row]) -> dict[str, list[str]]:

@@ -1,0 +1,56 @@
+"""A text as a weighted bag of its words: no layer between a word table that already matches words and the score."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from semantic.encoders.masking import masked_softmax
+from semantic.encoders.text import WordTables
+
+
+class BagEncoder(nn.Module):
+    """u = sum_i a_i W_emb[w_i], a = softmax_i(q . W_emb[w_i] / sqrt(dim)); q starts at zero, hence as a mean.
+
+    A word's weight depends on the word alone, so the scores are looked up and no [text, token, dim] tensor is made.
+    `word_dropout` leaves out words in training (never all of a text); an empty text gives zeros.
+    """
+
+    def __init__(self, words: WordTables, word_dropout: float, dropout: float) -> None:
+        super().__init__()
+        self.words = words
+        self.query = nn.Parameter(torch.zeros(words.words.embedding_dim))
+        self.word_dropout = word_dropout
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
+    ) -> Float[Tensor, "text dim"]:
+        keep = drop_words(keep, self.word_dropout if self.training else 0.0)
+        table = self.words.words.weight
+        weights = masked_softmax(word_scores(table, self.query)[tokens], keep)
+        return self.dropout(weighted_words(table, tokens, weights))
+
+
+def word_scores(table: Float[Tensor, "word dim"], queries: Float[Tensor, "*query dim"]) -> Float[Tensor, "word *query"]:
+    """q . W_emb[w] / sqrt(dim) of every word of the vocabulary."""
+    return table @ queries.mT / math.sqrt(table.shape[-1]) if queries.dim() > 1 else table @ queries / math.sqrt(table.shape[-1])
+
+
+def weighted_words(
+    table: Float[Tensor, "word dim"], tokens: Int[Tensor, "*bag token"], weights: Float[Tensor, "*bag token"]
+) -> Float[Tensor, "*bag dim"]:
+    """sum_i weights_i W_emb[tokens_i] of each bag."""
+    length = tokens.shape[-1]
+    flat = F.embedding_bag(tokens.reshape(-1, length), table, per_sample_weights=weights.reshape(-1, length), mode="sum")
+    return flat.view(*tokens.shape[:-1], table.shape[-1])
+
+
+def drop_words(keep: Bool[Tensor, "*text token"], share: float) -> Bool[Tensor, "*text token"]:
+    """`keep` with each word left out with probability `share`; a text that would lose them all keeps them all."""
+    if not share:
+        return keep
+    left = keep & (torch.rand(keep.shape, device=keep.device) > share)
+    return torch.where(left.any(-1, keepdim=True), left, keep)

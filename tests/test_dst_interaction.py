@@ -1,0 +1,185 @@
+"""The interaction in state space against its definition hop by hop: values, gradients, zero vectors, cosines."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import cos, interact
+from small_world import fill, formula
+
+from semantic.dst.interaction import DialogueStateInteraction, cosine, cross_cosine
+
+BATCH, ITEM, SLOT, DIM = 2, 3, 5, 7
+
+
+def interaction(hops, affine=False, **options):
+    return fill(DialogueStateInteraction(DIM, hops, affine=affine, **options)).double()
+
+
+def maps(module):
+    return [(layer.weight, layer.bias) for layer in module.maps]
+
+
+def direct(module, start, state):
+    """x_K and a_K of every item by the definition."""
+    found = [
+        [interact(x, list(slots), maps(module), module.temperature, module.scale) for x in items]
+        for items, slots in zip(start, state, strict=True)
+    ]
+    return tuple(torch.stack([torch.stack([pair[i] for pair in row]) for row in found]) for i in (0, 1))
+
+
+def formed(enhanced, space):
+    """x_K, formed from its coefficients."""
+    return enhanced.start + enhanced.coefficients @ space.basis
+
+
+@given(
+    hops=st.integers(0, 4),
+    affine=st.booleans(),
+    temperature=st.sampled_from([0.1, 1.0, 3.0]),
+    scale=st.sampled_from([1.0, 2.5]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=30, deadline=None)
+def test_state_space_is_the_direct_form(hops, affine, temperature, scale, seed):
+    module = interaction(hops, affine, temperature=temperature, scale=scale)
+    start, state = formula((BATCH, ITEM, DIM), seed, 3.0), formula((BATCH, SLOT, DIM), seed + 1, 2.0)
+    x, attention = direct(module, start, state)
+
+    space = module.expand(state)
+    enhanced = module(start, space)
+
+    torch.testing.assert_close(formed(enhanced, space), x, atol=1e-10, rtol=0)
+    torch.testing.assert_close(enhanced.attention, attention, atol=1e-10, rtol=0)
+    torch.testing.assert_close(enhanced.norm, x.norm(dim=-1), atol=1e-10, rtol=0)
+
+
+def test_gradients_are_those_of_the_direct_form():
+    module = interaction(3, affine=True, temperature=0.5)
+    start, state = formula((BATCH, ITEM, DIM), 3, 3.0).requires_grad_(), formula((BATCH, SLOT, DIM), 5).requires_grad_()
+    leaves = [start, state, *module.parameters()]
+    towards, weight = formula((BATCH, ITEM, DIM), 11), formula((BATCH, ITEM, SLOT), 13)
+
+    def gradients(x, attention, norm):
+        return torch.autograd.grad((x * towards).sum() + (attention * weight).sum() + norm.sum(), leaves)
+
+    x, attention = direct(module, start, state)
+    expected = gradients(x, attention, x.norm(dim=-1))
+    space = module.expand(state)
+    enhanced = module(start, space)
+
+    for found, by_definition in zip(
+        gradients(formed(enhanced, space), enhanced.attention, enhanced.norm), expected, strict=True
+    ):
+        torch.testing.assert_close(found, by_definition, atol=1e-9, rtol=0)
+
+
+def test_gradients_are_those_of_finite_differences():
+    module = fill(DialogueStateInteraction(3, 2, affine=True)).double()
+
+    def relevance(context, items, state):
+        space = module.expand(state)
+        return cosine(module(context, space), module(items, space), space)
+
+    inputs = [formula(shape, seed, 2.0).requires_grad_() for seed, shape in enumerate([(1, 1, 3), (1, 2, 3), (1, 2, 3)])]
+    assert torch.autograd.gradcheck(relevance, inputs)
+
+
+def test_cosines_are_those_of_the_vectors_formed():
+    text, image = interaction(3), interaction(2, affine=True)
+    state = formula((BATCH, SLOT, DIM), 5)
+    context, items, photos = (formula((BATCH, n, DIM), s, 3.0) for n, s in ((1, 7), (ITEM, 11), (ITEM, 13)))
+    text_space, image_space = text.expand(state), image.expand(state)
+    x_context, _ = direct(text, context, state)
+    x_text, _ = direct(text, items, state)
+    x_photo, _ = direct(image, photos, state)
+
+    enhanced = text(items, text_space)
+    relevance = cosine(text(context, text_space), enhanced, text_space)
+    between = cross_cosine(enhanced, image(photos, image_space), text_space, image_space)
+
+    for row in range(BATCH):
+        for item in range(ITEM):
+            assert relevance[row, item].item() == pytest.approx(cos(x_context[row, 0], x_text[row, item]).item(), abs=1e-10)
+            assert between[row, item].item() == pytest.approx(cos(x_text[row, item], x_photo[row, item]).item(), abs=1e-10)
+
+
+def test_one_set_of_items_may_be_shared_by_the_batch():
+    module, state = interaction(3), formula((BATCH, SLOT, DIM), 5)
+    context, items = formula((BATCH, 1, DIM), 7), formula((1, ITEM, DIM), 11)
+    other = formula((1, ITEM, DIM), 13)
+    space = module.expand(state)
+
+    shared, repeated = (module(x, space) for x in (items, items.expand(BATCH, -1, -1)))
+
+    torch.testing.assert_close(shared.attention, repeated.attention, atol=1e-12, rtol=0)
+    query = module(context, space)
+    torch.testing.assert_close(cosine(query, shared, space), cosine(query, repeated, space), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        cross_cosine(shared, module(other, space), space, space),
+        cross_cosine(repeated, module(other.expand(BATCH, -1, -1), space), space, space),
+        atol=1e-12,
+        rtol=0,
+    )
+
+
+@pytest.mark.parametrize("hops", [0, 1, 3])
+def test_a_zero_vector_has_a_finite_cosine_and_gradient(hops):
+    module = interaction(hops)
+    start, state = torch.zeros(BATCH, ITEM, DIM).double().requires_grad_(), formula((BATCH, SLOT, DIM), 5)
+    context, photos = formula((BATCH, 1, DIM), 7), torch.zeros(BATCH, ITEM, DIM).double().requires_grad_()
+    space = module.expand(state.requires_grad_())
+    items = module(start, space)
+
+    relevance = cosine(module(context, space), items, space)
+    (relevance.sum() + cross_cosine(items, module(photos, space), space, space).sum()).backward()
+
+    if hops == 0:
+        assert not relevance.any()
+        torch.testing.assert_close(items.attention, torch.full_like(items.attention, 1 / SLOT))
+    for value in (relevance, start.grad, photos.grad, state.grad, *(p.grad for p in module.parameters())):
+        assert value.isfinite().all()
+
+
+@given(order=st.permutations(range(SLOT)))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_slots_changes_no_vector(order):
+    module, start, state = interaction(2), formula((BATCH, ITEM, DIM), 3), formula((BATCH, SLOT, DIM), 5)
+    space, moved = module.expand(state), module.expand(state[:, list(order)])
+    plain, other = module(start, space), module(start, moved)
+
+    torch.testing.assert_close(formed(other, moved), formed(plain, space), atol=1e-12, rtol=0)
+    torch.testing.assert_close(other.attention, plain.attention[..., list(order)], atol=1e-12, rtol=0)
+
+
+def test_a_low_temperature_sharpens_the_attention():
+    start, state = formula((1, 1, DIM), 3), formula((1, SLOT, DIM), 5)
+    warm, cold = interaction(2), interaction(2, temperature=0.05)
+
+    assert warm(start, warm.expand(state)).attention.max() < cold(start, cold.expand(state)).attention.max()
+
+
+def test_scores_stay_single_precision_under_autocast():
+    module, start, state = interaction(3).float(), formula((BATCH, ITEM, DIM), 3).float(), formula((BATCH, SLOT, DIM), 5)
+    state = state.float()
+    plain = module(start, module.expand(state))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        space = module.expand(state)
+        enhanced = module(start.bfloat16(), space)
+        score = cosine(enhanced, enhanced, space)
+
+    assert {t.dtype for t in (space.basis, enhanced.attention, enhanced.norm, score)} == {torch.float32}
+    torch.testing.assert_close(enhanced.attention, plain.attention, atol=0.02, rtol=0)
+    torch.testing.assert_close(module(start, module.expand(state)).attention, plain.attention)
+
+
+def test_single_precision_agrees_with_double():
+    module, start, state = interaction(3), formula((BATCH, ITEM, DIM), 3), formula((BATCH, SLOT, DIM), 5)
+    double = module(start, module.expand(state)).attention
+
+    module.float()
+    single = module(start.float(), module.expand(state.float())).attention
+
+    torch.testing.assert_close(single.double(), double, atol=1e-5, rtol=0)

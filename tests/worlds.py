@@ -1,0 +1,113 @@
+"""A simulated shop, made once a session through the real simulator and `prepare`, and the runs tests make on it."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from semantic.config import Config, make_config
+from semantic.datasets.corpus import open_corpus
+from semantic.datasets.prepare import prepare
+from semantic.datasets.simulator import simulate
+from semantic.datasets.store import Store, open_store
+from semantic.dst.schema import MMD
+
+DIALOGUES, PRODUCTS, UNLABELLED = 12, 40, 4
+MASKED = 3  # products whose photo file is taken away
+STATELESS = "v2_train"  # the split of the simulator's dialogues without states
+
+TINY: Mapping[str, Any] = {
+    "experiment": "tiny",
+    "data": {"turn_tokens": 11, "product_tokens": 13, "value_tokens": 3},
+    "model": {"dim": 16, "heads": 2, "layers": 1, "dropout": 0.1, "text": {"vocabulary": 300}},
+    "training": {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "threads": 1},
+}
+"""Every section of a run that trains in a moment."""
+
+
+def make_dataset(folder: Path, *, dialogues: int = DIALOGUES, products: int = PRODUCTS, masked: int = MASKED) -> Path:
+    """A simulated dataset in the MMD layout, a few of its photos missing."""
+    simulate(
+        folder, dialogues=dialogues, products=products, seed=3, negatives=12, evaluation_negatives=20,
+        unlabelled=UNLABELLED,
+    )  # fmt: skip
+    for photo in sorted((folder / "images" / "images").iterdir())[:masked]:
+        photo.unlink()
+    return folder
+
+
+def prepared(dataset: Path, out: Path) -> Path:
+    prepare(open_corpus(dataset, MMD.slots, "mmd"), out, missing_photo="mask")
+    return out
+
+
+def changed_copy(store: Path, out: Path, **arrays: np.ndarray) -> Path:
+    """A copy of a store with some of its .npy files replaced by arrays of the same shape."""
+    shutil.copytree(store, out)
+    for name, array in arrays.items():
+        old = np.load(store / f"{name}.npy")
+        assert array.shape == old.shape
+        np.save(out / f"{name}.npy", array.astype(old.dtype))
+        # `prepare` pads its headers to a length of their own; a store is opened by the sizes in its manifest.
+        manifest = json.loads((out / "manifest.json").read_text())
+        manifest["sizes"][f"{name}.npy"] = (out / f"{name}.npy").stat().st_size
+        (out / "manifest.json").write_text(json.dumps(manifest))
+    return out
+
+
+def colour_features(store: Store, file: Path) -> Path:
+    """Features of the photos that need no network: mean colours on a grid of 4 x 4, float32 [product, 48]."""
+    blocks = np.asarray(store.photos, dtype=np.float32).reshape(-1, 4, 16, 4, 16, 3)
+    np.save(file, blocks.mean(axis=(2, 4)).reshape(store.num_products, -1) / 127.5 - 1)
+    return file
+
+
+def tiny_values(store: Path, features: Path | None = None) -> dict[str, Any]:
+    """`TINY` on a store, with image features from a file where one is given."""
+    values: dict[str, Any] = json.loads(json.dumps(TINY))
+    values["data"]["store"] = str(store)
+    if features is not None:
+        values["model"]["image"] = {"features": str(features)}
+    return values
+
+
+def without_seconds(metrics: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without what no two runs share."""
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="session")
+def shop_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of 12 dialogues with states and 4 without over 40 products, 3 of which have no photo."""
+    return make_dataset(tmp_path_factory.mktemp("shop") / "data")
+
+
+@pytest.fixture(scope="session")
+def shop_path(shop_data: Path) -> Path:
+    """Its prepared store: splits train, valid, test and v2_train. Nobody changes it; see `changed_copy`."""
+    return prepared(shop_data, shop_data.with_name("store"))
+
+
+@pytest.fixture(scope="session")
+def shop(shop_path: Path) -> Store:
+    return open_store(shop_path)
+
+
+@pytest.fixture(scope="session")
+def shop_features(shop: Store) -> Path:
+    return colour_features(shop, shop.path.with_name("features.npy"))
+
+
+@pytest.fixture
+def tiny(shop_path: Path, shop_features: Path):
+    """Configurations of tiny runs: tiny("training.epochs=3", ...)."""
+
+    def configure(*overrides: str) -> Config:
+        return make_config(tiny_values(shop_path, shop_features), overrides)
+
+    return configure
