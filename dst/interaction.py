@@ -2,7 +2,7 @@
 
 The definition (equation 5 of the paper), for a vector x_0 and state embeddings S_0 [slot, dim]:
 
-    a_k = softmax_i(cos(x_k, S_k,i) / temperature);   S_{k+1} = W_{k+1} S_k;   x_{k+1} = x_k + scale * sum_i a_k,i S_{k+1},i
+    a_k = softmax_i(cos(x_k, S_k,i) / temperature);   S_{k+1} = W_{k+1} S_k;   x_{k+1} = x_k + sum_i a_k,i S_{k+1},i
 
 What is returned is x_K and a_K. Here it is computed in state space. Every x_k is x_0 plus a combination, with
 coefficients c_k, of the rows of the basis M = [S_0; ...; S_K] [(K+1) slot, dim], so each cosine needs only
@@ -50,11 +50,17 @@ class Enhanced:
 class DialogueStateInteraction(nn.Module):
     """One modality's interaction with its maps W_1..W_K, shared by the dialogue and the product side."""
 
-    def __init__(self, dim: int, hops: int, *, affine: bool, temperature: float = 1.0, scale: float = 1.0) -> None:
+    def __init__(self, dim: int, hops: int, *, affine: bool, temperature: float = 1.0, start: str = "random") -> None:
         super().__init__()
+        if start not in ("random", "identity", "zero"):
+            raise ValueError(f"interaction maps: expected a start of 'random', 'identity' or 'zero', got {start!r}")
         self.maps = nn.ModuleList(nn.Linear(dim, dim, bias=affine) for _ in range(hops))
         self.temperature = temperature
-        self.scale = scale
+        for layer in self.maps:
+            if start == "identity":
+                nn.init.eye_(layer.weight)
+            elif start == "zero":
+                nn.init.zeros_(layer.weight)
 
     def expand(self, state: Float[Tensor, "batch slot dim"]) -> StateSpace:
         """M = [S_0; S_1; ...; S_K] and what follows from it alone."""
@@ -80,13 +86,13 @@ class DialogueStateInteraction(nn.Module):
                 inner = products[..., block]
                 if taken:
                     used = slice(slots, (hop + 1) * slots)
-                    c = self.scale * torch.cat(taken, dim=-1)
+                    c = torch.cat(taken, dim=-1)
                     through = c @ space.gram[:, used, used]
                     inner = inner + through[..., -slots:]
                     norm = _root(squared + (c * (2 * products[..., used] + through)).sum(-1, keepdim=True))
                 cosine = inner / (norm * space.norms[:, None, block])
                 taken.append(torch.softmax(cosine / self.temperature, dim=-1))
-            coefficients = torch.cat([torch.zeros_like(taken[0]), *(self.scale * a for a in taken[:-1])], dim=-1)
+            coefficients = torch.cat([torch.zeros_like(taken[0]), *taken[:-1]], dim=-1)
             return Enhanced(start, products, coefficients, norm.squeeze(-1), taken[-1])
 
 

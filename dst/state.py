@@ -1,16 +1,22 @@
 """The state encoder's two ways to the state embeddings S [slot, dim]: from gold values, or inferred from the context."""
 
+import math
+from dataclasses import dataclass
+
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from semantic.encoders.attention import Attention
-from semantic.encoders.masking import masked_mean
+from semantic.encoders.bag import BatchWords, weighted_words, word_scores
+from semantic.encoders.context import identity_linear
+from semantic.encoders.masking import masked_mean, masked_softmax
 
 VALUE_MEANS = ("pieces", "padded_sum")
 
 
 def embed_keys(
-    words: nn.Embedding, tokens: Int[Tensor, "slot piece"], keep: Bool[Tensor, "slot piece"]
+    words: nn.Embedding | BatchWords, tokens: Int[Tensor, "slot piece"], keep: Bool[Tensor, "slot piece"]
 ) -> Float[Tensor, "slot dim"]:
     """K: the mean of each slot key's word embeddings."""
     return masked_mean(words(tokens), keep)
@@ -36,7 +42,11 @@ class TeacherEncoder(nn.Module):
         values: Float[Tensor, "batch slot piece dim"],
         keep: Bool[Tensor, "batch slot piece"],
     ) -> Float[Tensor, "batch slot dim"]:
-        mean = masked_mean(values, keep) if self.value_mean == "pieces" else values.sum(-2) / keep.sum(-1, keepdim=True).clamp(min=1)
+        mean = (
+            masked_mean(values, keep)
+            if self.value_mean == "pieces"
+            else values.sum(-2) / keep.sum(-1, keepdim=True).clamp(min=1)
+        )
         return self.attention(keys + mean)
 
 
@@ -56,3 +66,69 @@ class StudentLearner(nn.Module):
     ) -> Float[Tensor, "batch slot dim"]:
         keys = keys.expand(len(context), -1, -1)
         return self.attention(keys + self.predictor(keys, context, keep))
+
+
+@dataclass(frozen=True)
+class SlotValues:
+    """What a state says of each slot: value embeddings, zero where unset, and how far each slot is set, in [0, 1]."""
+
+    values: Float[Tensor, "batch slot dim"]
+    is_set: Float[Tensor, "batch slot"]
+
+
+class ValueState(nn.Module):
+    """S = scale (weight K + V): keys and values as they stand in the word table, unset slots with the key alone.
+
+    `scale` sets how much the interaction adds to a base vector; K's weight is learned. Departs from the paper, whose state
+    goes through attention layers that must first learn to keep what the word table knows.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        self.key_weight = nn.Parameter(torch.tensor(0.3))
+
+    def forward(
+        self, keys: Float[Tensor, "slot dim"], values: Float[Tensor, "batch slot dim"]
+    ) -> Float[Tensor, "batch slot dim"]:
+        return self.scale * (self.key_weight * keys + values)
+
+
+class WordReader(nn.Module):
+    """The student's slot values: each slot attends to the words of the context, and to a place that means unset.
+
+        V_i = sum_j a_ij W_emb[w_j]     a_i = softmax over words and the place of
+                                        q_i . W_emb[w_j] / sqrt(dim) + position_i,turn(j),   unset_i
+        q_i = Q k_i / sqrt(dim) + e_i   Q starts as the identity: a slot first looks for words like its key
+
+    The words' own embeddings are the values, so an inferred value lies where the teacher's gold value does.
+    """
+
+    UNSET_START = math.log(10.0)
+    gates = ("position", "unset")  # few numbers with far to go: a learning rate of their own helps them
+
+    def __init__(self, slots: int, dim: int, turns: int) -> None:
+        super().__init__()
+        self.query = identity_linear(dim)
+        self.extra = nn.Parameter(torch.zeros(slots, dim))
+        self.position = nn.Parameter(torch.zeros(slots, turns))
+        self.unset = nn.Parameter(torch.full((slots,), self.UNSET_START))
+
+    def forward(
+        self,
+        keys: Float[Tensor, "slot dim"],
+        vocabulary: BatchWords,
+        tokens: Int[Tensor, "batch turn token"],
+        keep: Bool[Tensor, "batch turn token"],
+    ) -> SlotValues:
+        tokens, table = vocabulary.at(tokens), vocabulary.table
+        queries = self.query(keys) / math.sqrt(keys.shape[-1]) + self.extra
+        scores = word_scores(table, queries)[tokens] + self.position.T[None, :, None, :]  # [batch, turn, token, slot]
+        scores = scores.flatten(1, 2).transpose(1, 2)
+        kept = keep.flatten(1).unsqueeze(1).expand_as(scores)
+        unset = self.unset.expand(len(tokens), -1).unsqueeze(-1)
+        weights = masked_softmax(
+            torch.cat([scores, unset], dim=2), torch.cat([kept, torch.ones_like(unset, dtype=torch.bool)], dim=2)
+        )
+        words = tokens.flatten(1).unsqueeze(1).expand_as(scores)
+        return SlotValues(weighted_words(table, words, weights[..., :-1]), 1.0 - weights[..., -1])

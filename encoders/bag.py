@@ -1,6 +1,7 @@
 """A text as a weighted bag of its words: no layer between a word table that already matches words and the score."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,8 @@ class BagEncoder(nn.Module):
     `word_dropout` leaves out words in training (never all of a text); an empty text gives zeros.
     """
 
+    words: WordTables
+
     def __init__(self, words: WordTables, word_dropout: float, dropout: float) -> None:
         super().__init__()
         self.words = words
@@ -26,17 +29,59 @@ class BagEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
+        self,
+        vocabulary: "BatchWords",
+        tokens: Int[Tensor, "text token"],
+        keep: Bool[Tensor, "text token"],
+        guessed: Float[Tensor, "text word"] | None = None,
+        guessed_words: Int[Tensor, "word"] | None = None,
     ) -> Float[Tensor, "text dim"]:
+        """`guessed` [text, word] are probabilities of words that the text lacks: such a word enters with that share."""
         keep = drop_words(keep, self.word_dropout if self.training else 0.0)
-        table = self.words.words.weight
-        weights = masked_softmax(word_scores(table, self.query)[tokens], keep)
-        return self.dropout(weighted_words(table, tokens, weights))
+        tokens, table = vocabulary.at(tokens), vocabulary.table
+        scores = word_scores(table, self.query)
+        if guessed is None or guessed_words is None:
+            return self.dropout(weighted_words(table, tokens, masked_softmax(scores[tokens], keep)))
+        # One softmax over present and guessed words, the latter weighed by their probability.
+        places = vocabulary.at(guessed_words)
+        top = scores.detach().max()
+        present = (scores - top).exp()[tokens].masked_fill(~keep, 0.0)
+        absent = guessed * (scores[places] - top).exp()
+        bag = weighted_words(table, tokens, present) + absent @ table[places]
+        return self.dropout(bag / (present.sum(1) + absent.sum(1)).clamp(min=1e-12).unsqueeze(1))
+
+
+@dataclass(frozen=True)
+class BatchWords:
+    """The rows of a word table that a batch needs: one gather and one scatter a step, however often words are looked up."""
+
+    table: Float[Tensor, "row dim"]
+    row: Int[Tensor, "word"] | None = None  # vocabulary id -> row; None: the whole table
+
+    @classmethod
+    def of(cls, table: Float[Tensor, "word dim"], *tokens: Int[Tensor, "..."]) -> "BatchWords":
+        """The rows of every word in `tokens`."""
+        words = torch.unique(torch.cat([part.flatten() for part in tokens]))
+        row = words.new_zeros(len(table))
+        row[words] = torch.arange(len(words), device=words.device)
+        return cls(F.embedding(words, table), row)
+
+    def at(self, tokens: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+        """The rows of words."""
+        return tokens if self.row is None else self.row[tokens]
+
+    def __call__(self, tokens: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape dim"]:
+        """The embeddings of words."""
+        return F.embedding(self.at(tokens), self.table)
 
 
 def word_scores(table: Float[Tensor, "word dim"], queries: Float[Tensor, "*query dim"]) -> Float[Tensor, "word *query"]:
     """q . W_emb[w] / sqrt(dim) of every word of the vocabulary."""
-    return table @ queries.mT / math.sqrt(table.shape[-1]) if queries.dim() > 1 else table @ queries / math.sqrt(table.shape[-1])
+    return (
+        table @ queries.mT / math.sqrt(table.shape[-1])
+        if queries.dim() > 1
+        else table @ queries / math.sqrt(table.shape[-1])
+    )
 
 
 def weighted_words(
@@ -44,7 +89,9 @@ def weighted_words(
 ) -> Float[Tensor, "*bag dim"]:
     """sum_i weights_i W_emb[tokens_i] of each bag."""
     length = tokens.shape[-1]
-    flat = F.embedding_bag(tokens.reshape(-1, length), table, per_sample_weights=weights.reshape(-1, length), mode="sum")
+    flat = F.embedding_bag(
+        tokens.reshape(-1, length), table, per_sample_weights=weights.reshape(-1, length), mode="sum"
+    )
     return flat.view(*tokens.shape[:-1], table.shape[-1])
 
 

@@ -117,6 +117,45 @@ def _hub_weights(name: str) -> dict[str, Tensor]:
         ) from None
 
 
+class WhitenedImageEncoder(nn.Module):
+    """v = D^-1 U^T (features - mean): PCA whitening over the catalogue, fixed; a photo is nearest to itself by far.
+
+    Departs from the paper's trained layer, which a small data set over-fits. `standard` holds features with mean 0 and
+    deviation 1, which other modules read photos from.
+    """
+
+    weight: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: int, dim: int) -> None:
+        super().__init__()
+        self.features = features
+        self.register_buffer("weight", torch.zeros(dim, features))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(features))
+
+    @torch.no_grad()
+    def fit(self, catalogue: Float[Tensor, "photo feature"]) -> None:
+        """Set mean, deviation and whitening from the catalogue's features; directions without variance are left out."""
+        self.mean.copy_(catalogue.mean(0))
+        self.deviation.copy_(catalogue.std(0) + 1e-5)
+        covariance = torch.cov(self.standard(catalogue).T.double())
+        variance, directions = torch.linalg.eigh(covariance)
+        variance, directions = variance.flip(0)[: len(self.weight)], directions.flip(1)[:, : len(self.weight)]
+        scale = torch.where(variance > 1e-6 * variance[0], variance.clamp(min=1e-12).rsqrt(), 0.0)
+        self.weight.zero_()
+        self.weight[: len(scale)] = (directions * scale).T.float()
+
+    def standard(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo feature"]:
+        """Features with mean 0 and deviation 1 over the catalogue."""
+        return (features - self.mean) / self.deviation
+
+    def forward(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo dim"]:
+        _check_width(features, self.features)
+        return self.standard(features) @ self.weight.T
+
+
 class ImageEncoder(nn.Module):
     """v = Linear(features): the new layer from a backbone's features to the model's dim; a missing photo gives zeros."""
 
@@ -126,6 +165,10 @@ class ImageEncoder(nn.Module):
         self.project = nn.Linear(features, dim)
 
     def forward(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo dim"]:
-        if features.shape[-1] != self.features:
-            raise ValueError(f"image features: expected width {self.features}, got {features.shape[-1]}")
+        _check_width(features, self.features)
         return self.project(features)
+
+
+def _check_width(features: Tensor, width: int) -> None:
+    if features.shape[-1] != width:
+        raise ValueError(f"image features: expected width {width}, got {features.shape[-1]}")

@@ -13,7 +13,7 @@ from semantic.config import Config, ModelConfig
 from semantic.datasets.batches import BatchBuilder, Pieces
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
-from semantic.dst.schema import SlotSchema
+from semantic.dst.schema import UNSET, SlotSchema
 from semantic.encoders.text import ContextualWords, WordTables
 from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
 from semantic.features import photo_features
@@ -54,18 +54,36 @@ def build_model(config: Config, store: Store, say: Callable[[str], None]) -> Sem
     features = _features_width(config.model, store)
     keys = tuple(tuple(tokenizer.encode(word, add_special_tokens=False).ids) for word in schema.words)
     contextual = config.model.text.encoder == "contextual"
+    words: tuple[int, ...] = ()
+    if config.model.text.completion:
+        found = np.unique(tokenise(tokenizer, store.product_texts, config.data.product_tokens))
+        words = tuple(int(word) for word in found if word >= 0)
     sizes = Sizes(
-        vocabulary, positions, pad_id(tokenizer), schema.slots, keys, features,
-        encoder.config.to_dict() if encoder is not None and contextual else None,
-        config.data.context_turns, config.data.photos_per_turn,
-        config.data.turn_tokens, config.data.product_tokens, config.data.value_tokens,
-    )  # fmt: skip
+        vocabulary=vocabulary,
+        positions=positions,
+        pad=pad_id(tokenizer),
+        slots=schema.slots,
+        key_tokens=keys,
+        image_features=features,
+        text_encoder=encoder.config.to_dict() if encoder is not None and contextual else None,
+        context_turns=config.data.context_turns,
+        photos_per_turn=config.data.photos_per_turn,
+        turn_tokens=config.data.turn_tokens,
+        product_tokens=config.data.product_tokens,
+        value_tokens=config.data.value_tokens,
+        unset_tokens=tuple(tokenizer.encode(UNSET, add_special_tokens=False).ids),
+        completed_words=words,
+    )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = Semantic(config.model, sizes)
     model.tokenizer = tokenizer
     if encoder is not None:
         _load_text(model, encoder, contextual=contextual)
+    if config.model.text.table_scale == "unit":
+        with torch.no_grad():
+            table = model.turn_text.words.words.weight
+            table.div_(table.std())
     if model.backbone is not None and config.model.image.weights is not None:
         model.backbone.load(config.model.image.weights)
     return model

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing_extensions import Self
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NaturalInt = Annotated[int, Field(ge=0)]
@@ -58,9 +59,15 @@ class TextConfig(_Section):
     checkpoint: str | None = Field(
         None, description="BERT-family checkpoint, hub name or folder; null trains a vocabulary on the data's text"
     )
-    encoder: Literal["tables", "contextual"] = Field(
-        "tables", description="word and position tables (paper), or the whole encoder"
+    encoder: Literal["tables", "contextual", "bag"] = Field(
+        "tables",
+        description="word and position tables under attention (paper), the whole encoder, or weighted words alone",
     )
+    table_scale: Literal["checkpoint", "unit"] = Field(
+        "checkpoint", description="the word table as it is, or to deviation 1"
+    )
+    word_dropout: Share = Field(0.0, description="bag: words of a turn left out in training")
+    completion: bool = Field(False, description="bag: words a product's text lacks, guessed from photo and text")
     vocabulary: PositiveInt = Field(8000, description="pieces of the vocabulary trained when there is no checkpoint")
     layers: NaturalInt | None = Field(None, description="attention layers over word pieces; null: model.layers")
     product_encoder: Literal["shared", "separate"] = Field(
@@ -79,6 +86,9 @@ class ImageConfig(_Section):
     batch_norm: Literal["train", "eval"] = Field(
         "eval", description="BatchNorm by batch statistics, or by running statistics, in training"
     )
+    projection: Literal["learned", "whitened"] = Field(
+        "learned", description="the linear layer to dim: trained, or the catalogue's PCA whitening, never trained"
+    )
     features: str | None = Field(
         None, description=".npy file [product, feature] in the store's order, read instead of running a backbone"
     )
@@ -91,6 +101,12 @@ class InteractionConfig(_Section):
     map: Literal["linear", "affine"] = Field("linear", description="W of a hop, without or with a bias")
     temperature: float = Field(
         1.0, gt=0, description="the softmax over slots is of cosine / temperature; 1 in the paper"
+    )
+    text_start: Literal["random", "identity", "zero"] = Field(
+        "random", description="W of the text side before training"
+    )
+    image_start: Literal["random", "identity", "zero"] = Field(
+        "random", description="W of the image side; zero: no-op at first"
     )
 
 
@@ -117,6 +133,20 @@ class ModelConfig(_Section):
     value_mean: Literal["pieces", "padded_sum"] = Field(
         "pieces", description="a slot value: mean over pieces, or pad rows included in the sum"
     )
+    context: Literal["attention", "pooled"] = Field(
+        "attention", description="turns into a context: attention layers (paper), or the last turn plus a weighted mean"
+    )
+    state: Literal["slots", "values"] = Field(
+        "slots",
+        description="S = Attn(K + V) with values from the turns (paper), or a scaled key + value read off the words",
+    )
+    state_scale: float = Field(0.3, gt=0, description="state values: S = scale (key weight K + V)")
+    photo_weight: Literal["one", "attention"] = Field(
+        "one", description="of cos(x_CV, x_PV): 1 (paper), or learned times the context's attention on photos"
+    )
+    score_scale: float | None = Field(
+        None, gt=0, description="start of the learned scale on the sum of cosines in the softmax ranking loss"
+    )
     text: TextConfig = TextConfig()
     image: ImageConfig = ImageConfig()
     interaction: InteractionConfig = InteractionConfig()
@@ -125,6 +155,9 @@ class ModelConfig(_Section):
 class LossConfig(_Section):
     """What is minimised."""
 
+    ranking: Literal["hinge", "softmax"] = Field(
+        "hinge", description="margin over each negative (paper), or softmax over all candidates"
+    )
     margin: float = Field(1.0, ge=0, description="of the ranking hinge")
     divergence: Literal["jensen_shannon", "symmetric_kl"] = Field(
         "jensen_shannon", description="distance between slot attentions"
@@ -132,7 +165,10 @@ class LossConfig(_Section):
     divergence_weight: float = Field(1.0, ge=0, description="0 switches the term off")
     correlation: Literal["sum", "mean"] = Field("sum", description="over an example's products")
     correlation_weight: float = Field(1.0, ge=0, description="0 switches the term off")
-    state_weight: float = Field(1.0, ge=0, description="of MSE(S', S); 0 switches the term off")
+    state: Literal["mse", "values"] = Field(
+        "mse", description="MSE(S', S) (paper), or which of the batch's values each slot has, and whether any"
+    )
+    state_weight: float = Field(1.0, ge=0, description="of the state term; 0 switches it off")
     alpha: Share = Field(0.5, description="weight of the teacher's losses in the joint loss")
 
 
@@ -143,11 +179,21 @@ class TrainingConfig(_Section):
     batch_size: PositiveInt = Field(64, description="examples a step, over all processes")
     learning_rate: float = Field(5e-4, gt=0, description="peak; linear decay to 0")
     warmup: Share = Field(0.01, description="share of the steps before the peak")
+    gate_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of gates, positions and scales, which are few numbers and far to go; null: learning_rate",
+    )
+    completion_epochs: NaturalInt = Field(
+        25, description="text completion: passes over the catalogue before the first epoch"
+    )
     weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW); 0 is Adam")
     clip: float | None = Field(None, gt=0, description="largest gradient norm; null: none")
     positives: PositiveInt = Field(1, description="positives drawn a turn and epoch")
     negatives: PositiveInt = Field(4, description="negatives drawn a turn and epoch")
-    pool: NaturalInt = Field(0, description="products drawn a batch that, with all its positives, are every example's candidates; 0: off")
+    pool: NaturalInt = Field(
+        0, description="products drawn a batch that, with all its positives, are every example's candidates; 0: off"
+    )
     teacher_first: bool = Field(False, description="the first epoch trains the teacher alone when D_P is empty")
     validate_every: PositiveInt = Field(1, description="epochs between validations; the last epoch is always validated")
     selection: Literal["ndcg@5", "loss_or_ndcg@5"] = Field(
@@ -179,6 +225,42 @@ class Config(_Section):
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Options that need one another; each message names both fields."""
+        model, loss, training = self.model, self.loss, self.training
+        needs = [
+            (loss.ranking == "softmax" and model.score_scale is None, "loss.ranking=softmax", "model.score_scale"),
+            (loss.state == "values" and model.state != "values", "loss.state=values", "model.state=values"),
+            (training.pool > 0 and loss.ranking != "softmax", "training.pool", "loss.ranking=softmax"),
+            (
+                model.photo_weight == "attention" and model.context != "pooled",
+                "model.photo_weight=attention",
+                "model.context=pooled",
+            ),
+            (
+                model.text.completion and (model.text.encoder != "bag" or model.image.projection != "whitened"),
+                "model.text.completion",
+                "model.text.encoder=bag and model.image.projection=whitened",
+            ),
+            (
+                model.image.projection == "whitened"
+                and model.image.features is None
+                and not (model.image.frozen and model.image.batch_norm == "eval"),
+                "model.image.projection=whitened",
+                "model.image.frozen=true with model.image.batch_norm=eval, or model.image.features",
+            ),
+            (
+                model.state == "values" and model.text.encoder != "bag",
+                "model.state=values",
+                "model.text.encoder=bag",
+            ),
+        ]
+        missing = [f"{what} needs {other}" for fault, what, other in needs if fault]
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -327,7 +409,7 @@ def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _fault(error: Any) -> str:
     """One pydantic error as a line: where, expected, got, and the nearest key for an unknown one."""
-    where = ".".join(str(part) for part in error["loc"])
+    where = ".".join(str(part) for part in error["loc"]) or "together"
     if error["type"] == "extra_forbidden":
         section: Any = Config
         for part in error["loc"][:-1]:
@@ -335,5 +417,7 @@ def _fault(error: Any) -> str:
         near = get_close_matches(str(error["loc"][-1]), section.model_fields, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; the keys here are {', '.join(section.model_fields)}"
         return f"{where}: no such key{hint}"
+    if error["type"] == "value_error":
+        return f"{where}: {error['ctx']['error']}"
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{where}: expected {expected}, got {error['input']!r}"

@@ -1,6 +1,7 @@
 """SeMANTIC: encoders, state, interaction, relevance. A reader follows `forward` from top to bottom."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ from transformers import PretrainedConfig
 from semantic.config import ModelConfig
 from semantic.datasets.batches import Batch, Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction, Enhanced, StateSpace, cosine, cross_cosine
-from semantic.dst.state import StudentLearner, TeacherEncoder, embed_keys
+from semantic.dst.state import SlotValues, StudentLearner, TeacherEncoder, ValueState, WordReader, embed_keys
 from semantic.encoders.attention import Attention
-from semantic.encoders.image import Backbone, ImageEncoder
+from semantic.encoders.bag import BagEncoder, BatchWords
+from semantic.encoders.completion import TextCompletion
+from semantic.encoders.context import PooledContext, identity_linear
+from semantic.encoders.image import Backbone, ImageEncoder, WhitenedImageEncoder
+from semantic.encoders.masking import masked_mean
 from semantic.encoders.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder, WordTables
 from semantic.files import replacing, write_text
@@ -43,6 +48,8 @@ class ContextVectors:
     text: Float[Tensor, "batch turn dim"]
     image: Float[Tensor, "batch turn dim"]
     keep: Bool[Tensor, "batch turn"]
+    photo_share: Float[Tensor, "batch"] | None = None  # a pooled context's attention on its photos
+    values: SlotValues | None = None  # the student's slot values where it reads them off the words
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Output:
     student_state: Float[Tensor, "batch slot dim"]
     teacher: Match | None = None
     teacher_state: Float[Tensor, "batch slot dim"] | None = None
+    student_values: SlotValues | None = None
+    teacher_values: SlotValues | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,8 @@ class Sizes:
     turn_tokens: int = 30
     product_tokens: int = 30
     value_tokens: int = 6
+    unset_tokens: tuple[int, ...] = ()  # the pieces of "none", a slot's value where nothing was said
+    completed_words: tuple[int, ...] = ()  # words of the catalogue's texts, where the model guesses missing ones
 
 
 class ModelError(ValueError):
@@ -88,6 +99,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
     (JSON) and tokenizer (JSON).
     """
 
+    gates = ("photo_gate",)
     key_tokens: Tensor
     key_keep: Tensor
 
@@ -103,11 +115,19 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
             words = ContextualWords(PretrainedConfig.from_dict(sizes.text_encoder))
         else:
             words = WordTables(sizes.vocabulary, sizes.positions, dim, sizes.pad)
-        self.turn_text = TextEncoder(words, self._attention(text.layers), Pool(config.pool, dim))
-        if text.product_encoder == "separate":
-            self.product_text = TextEncoder(words, self._attention(text.layers), Pool(config.pool, dim))
+        self.turn_text: TextEncoder | BagEncoder
+        self.product_text: TextEncoder | BagEncoder
+        if text.encoder == "bag":
+            assert isinstance(words, WordTables)
+            self.turn_text = BagEncoder(words, text.word_dropout, config.dropout)
+            self.product_text = BagEncoder(words, 0.0, config.dropout)
         else:
-            self.product_text = self.turn_text
+            self.turn_text = TextEncoder(words, self._attention(text.layers), Pool(config.pool, dim))
+            separate = text.product_encoder == "separate"
+            self.product_text = (
+                TextEncoder(words, self._attention(text.layers), Pool(config.pool, dim)) if separate else self.turn_text
+            )
+        self.product_projection = identity_linear(dim) if text.encoder == "bag" else nn.Identity()
 
         self.backbone: Backbone | None = None
         features = sizes.image_features
@@ -115,16 +135,32 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
             image = config.image
             self.backbone = Backbone(image.backbone, frozen=image.frozen, batch_norm=image.batch_norm)
             features = self.backbone.features
-        self.image = ImageEncoder(features, dim)
+        whitened = config.image.projection == "whitened"
+        self.image = WhitenedImageEncoder(features, dim) if whitened else ImageEncoder(features, dim)
         self.photo_attention = self._attention() if config.photos == "attention" else None
         self.photo_pool = Pool(config.pool, dim)
+        self.completion: TextCompletion | None = None
+        if text.completion:
+            self.completion = TextCompletion(sizes.completed_words, sizes.vocabulary, features)
 
-        self.context_text = self._attention()
-        self.context_image = self._attention()
-        self.teacher = TeacherEncoder(self._attention(), config.value_mean)
-        self.student = StudentLearner(self._attention(), self._attention())
-        self.text_interaction = self._interaction()
-        self.image_interaction = self._interaction()
+        if config.context == "pooled":
+            self.context = PooledContext(dim, sizes.context_turns)
+        else:
+            self.context_text = self._attention()
+            self.context_image = self._attention()
+        self.teacher: TeacherEncoder | ValueState
+        self.student: StudentLearner | WordReader
+        if config.state == "values":
+            self.teacher = ValueState(config.state_scale)
+            self.student = WordReader(len(sizes.slots), dim, sizes.context_turns)
+        else:
+            self.teacher = TeacherEncoder(self._attention(), config.value_mean)
+            self.student = StudentLearner(self._attention(), self._attention())
+        self.text_interaction = self._interaction(config.interaction.text_start)
+        self.image_interaction = self._interaction(config.interaction.image_start)
+        self.photo_gate = nn.Parameter(torch.tensor(2.0)) if config.photo_weight == "attention" else None
+        scale = config.score_scale
+        self.log_scale = None if scale is None else nn.Parameter(torch.tensor(math.log(scale)))
 
         width = max(len(key) for key in sizes.key_tokens)
         keys = torch.tensor([[*key, *[-1] * (width - len(key))] for key in sizes.key_tokens])
@@ -136,50 +172,107 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         layers = c.layers if layers is None else layers
         return Attention(c.dim, c.heads, c.inner or c.dim, layers, c.dropout, c.memory)
 
-    def _interaction(self) -> DialogueStateInteraction:
+    def _interaction(self, start: str) -> DialogueStateInteraction:
         c = self.config.interaction
-        return DialogueStateInteraction(self.config.dim, c.hops, affine=c.map == "affine", temperature=c.temperature)
+        return DialogueStateInteraction(
+            self.config.dim, c.hops, affine=c.map == "affine", temperature=c.temperature, start=start
+        )
 
     def forward(self, batch: Batch, *, teacher: bool = False, text_image: bool = False) -> Output:
         """Match a batch's contexts with its candidates, by the student and, where asked, by the teacher too."""
-        products = self.encode_products(batch.products)
-        context = self.encode_contexts(batch.contexts)
-        student_state = self.student_state(context)
+        words = self._words(batch)
+        products = self.encode_products(batch.products, words)
+        context = self.encode_contexts(batch.contexts, words)
+        student_state = self.student_state(context, words)
         student = self.match(student_state, context, products, batch.candidates, text_image=text_image)
         if not teacher:
             return Output(student, student_state)
-        teacher_state = self.teacher_state(batch.contexts)
+        teacher_values = self._gold_values(batch.contexts, words) if self.config.state == "values" else None
+        teacher_state = self.teacher_state(batch.contexts, words)
         gold = self.match(teacher_state, context, products, batch.candidates, text_image=text_image)
-        return Output(student, student_state, gold, teacher_state)
+        return Output(student, student_state, gold, teacher_state, context.values, teacher_values)
 
-    def encode_products(self, products: Products) -> ProductVectors:
+    def _words(self, batch: Batch | None = None) -> BatchWords:
+        """The word table, or the part of it that a batch needs; whole under a contextual encoder or attention."""
+        table = self.turn_text.words.words.weight
+        if batch is None or not isinstance(self.turn_text, BagEncoder):
+            return BatchWords(table)
+        contexts, products = batch.contexts, batch.products
+        used = [contexts.turn_tokens, contexts.state_tokens, products.tokens, self.key_tokens]
+        return BatchWords.of(table, *used, *([self.completion.words] if self.completion else []))
+
+    def encode_products(self, products: Products, words: BatchWords | None = None) -> ProductVectors:
         """p_T and p_V of unique products; a missing photo gives a zero vector."""
-        text = self.product_text(products.tokens, products.keep)
-        photos = self.image(self.image_features(products.photos))
-        return ProductVectors(text, self._pool_photos(photos.unsqueeze(1), products.has_photo.unsqueeze(1)))
-
-    def encode_contexts(self, contexts: Contexts) -> ContextVectors:
-        """C_T = Attn(U) and C_V = CrossAttn(query C_T, keys and values V) over the turns of each context."""
-        text = self.turn_text(contexts.turn_tokens, contexts.turn_keep)
-        image = self._turn_images(contexts)
-        keep = contexts.turns >= 0
-        text_turns = text[contexts.turns.clamp(min=0)].masked_fill(~keep.unsqueeze(-1), 0.0)
-        image_turns = image[contexts.turns.clamp(min=0)].masked_fill(~keep.unsqueeze(-1), 0.0)
-        c_text = self.context_text(text_turns, keep=keep)
-        if self.config.image_query == "text":
-            c_image = self.context_image(c_text, image_turns, keep)
+        words = words or self._words()
+        features = self.image_features(products.photos)
+        if self.completion is not None:
+            present = self.completion.present(products.tokens, products.keep)
+            guessed = self.completion(present, self.standard_features(features, products.has_photo))
+            text = self.product_text(words, products.tokens, products.keep, guessed, self.completion.words)
         else:
-            c_image = self.context_image(image_turns, c_text, keep)
-        return ContextVectors(c_text, c_image, keep)
+            text = self._encode(self.product_text, words, products.tokens, products.keep)
+        image = self._pool_photos(self.image(features).unsqueeze(1), products.has_photo.unsqueeze(1))
+        return ProductVectors(self.product_projection(text), image)
 
-    def student_state(self, context: ContextVectors) -> Float[Tensor, "batch slot dim"]:
+    @staticmethod
+    def _encode(encoder: TextEncoder | BagEncoder, words: BatchWords, tokens: Tensor, keep: Tensor) -> Tensor:
+        return encoder(words, tokens, keep) if isinstance(encoder, BagEncoder) else encoder(tokens, keep)
+
+    def standard_features(
+        self, features: Float[Tensor, "product feature"], has_photo: Bool[Tensor, "product"]
+    ) -> Float[Tensor, "product feature"]:
+        """Features with mean 0 and deviation 1 over the catalogue, the mean where there is no photo."""
+        assert isinstance(self.image, WhitenedImageEncoder)
+        return self.image.standard(features).masked_fill(~has_photo.unsqueeze(1), 0.0)
+
+    def encode_contexts(self, contexts: Contexts, words: BatchWords | None = None) -> ContextVectors:
+        """C_T = Attn(U) and C_V = CrossAttn(query C_T, keys and values V) over the turns of each context; or pooled."""
+        words = words or self._words()
+        text = self._encode(self.turn_text, words, contexts.turn_tokens, contexts.turn_keep)
+        keep = contexts.turns >= 0
+        at = contexts.turns.clamp(min=0)
+        turns = text[at].masked_fill(~keep.unsqueeze(-1), 0.0)
+        if self.config.context == "pooled":
+            photos, shown = self._photos(contexts)
+            vectors = self.context(turns, keep, photos[at], shown[at] & keep.unsqueeze(-1))
+            values = self._read_values(contexts, keep, words) if self.config.state == "values" else None
+            whole = keep.new_ones(len(keep), 1)
+            return ContextVectors(vectors[0].unsqueeze(1), vectors[1].unsqueeze(1), whole, vectors[2], values)
+        images = self._turn_images(contexts)[at].masked_fill(~keep.unsqueeze(-1), 0.0)
+        c_text = self.context_text(turns, keep=keep)
+        if self.config.image_query == "text":
+            c_image = self.context_image(c_text, images, keep)
+        else:
+            c_image = self.context_image(images, c_text, keep)
+        values = self._read_values(contexts, keep, words) if self.config.state == "values" else None
+        return ContextVectors(c_text, c_image, keep, None, values)
+
+    def student_state(
+        self, context: ContextVectors, words: BatchWords | None = None
+    ) -> Float[Tensor, "batch slot dim"]:
         """S', inferred from the context."""
-        return self.student(self._keys(), context.text + context.image, context.keep)
+        if context.values is not None:
+            return self.teacher(self._keys(words), context.values.values)
+        return self.student(self._keys(words), context.text + context.image, context.keep)
 
-    def teacher_state(self, contexts: Contexts) -> Float[Tensor, "batch slot dim"]:
+    def teacher_state(self, contexts: Contexts, words: BatchWords | None = None) -> Float[Tensor, "batch slot dim"]:
         """S, encoded from the gold slot values."""
-        values = self.turn_text.words.words(contexts.state_tokens)
-        return self.teacher(self._keys(), values, contexts.state_keep)
+        words = words or self._words()
+        if self.config.state == "values":
+            return self.teacher(self._keys(words), self._gold_values(contexts, words).values)
+        return self.teacher(self._keys(words), words(contexts.state_tokens), contexts.state_keep)
+
+    def _gold_values(self, contexts: Contexts, words: BatchWords) -> SlotValues:
+        unset = torch.full_like(contexts.state_tokens[0, 0], self.sizes.pad)
+        unset[: len(self.sizes.unset_tokens)] = torch.tensor(self.sizes.unset_tokens[: len(unset)], device=unset.device)
+        is_set = (contexts.state_tokens != unset).any(-1)
+        values = masked_mean(words(contexts.state_tokens), contexts.state_keep)
+        return SlotValues(values.masked_fill(~is_set.unsqueeze(-1), 0.0), is_set.float())
+
+    def _read_values(self, contexts: Contexts, keep: Bool[Tensor, "batch turn"], words: BatchWords) -> SlotValues:
+        at = contexts.turns.clamp(min=0)
+        kept = contexts.turn_keep[at] & keep.unsqueeze(-1)
+        return self.student(self._keys(words), words, contexts.turn_tokens[at], kept)
 
     def match(
         self,
@@ -193,14 +286,19 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         """Relevance of candidates; `candidates` [batch, candidate] points into `products`, None means all of them."""
         text = self._enhance(self.text_interaction, state, context.text, products.text, candidates)
         image = self._enhance(self.image_interaction, state, context.image, products.image, candidates)
-        relevance = torch.tanh(cosine(text[1], text[2], text[0]) + cosine(image[1], image[2], image[0]))
+        photo = cosine(image[1], image[2], image[0])
+        if self.photo_gate is not None:
+            assert context.photo_share is not None
+            photo = photo * (self.photo_gate * context.photo_share).unsqueeze(1)
+        score = cosine(text[1], text[2], text[0]) + photo
         return Match(
-            relevance,
+            torch.tanh(score),
             text[1].attention.squeeze(1),
             image[1].attention.squeeze(1),
             text[2].attention,
             image[2].attention,
             cross_cosine(text[2], image[2], text[0], image[0]) if text_image else None,
+            None if self.log_scale is None else self.log_scale.exp() * score,
         )
 
     def _enhance(
@@ -218,20 +316,23 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
     def image_features(self, photos: Tensor) -> Float[Tensor, "photo feature"]:
         """Backbone features of pictures; features computed beforehand pass through."""
         if photos.dtype != torch.uint8:
-            return photos.to(self.image.project.weight.dtype)
+            return photos.to(self.turn_text.words.words.weight.dtype)
         if self.backbone is None:
             raise ValueError("photos: expected features [photo, feature], as this model was trained on, got pictures")
         if not len(photos):
-            return self.image.project.weight.new_zeros(0, self.backbone.features)
+            return torch.zeros(0, self.backbone.features, device=photos.device)
         return self.backbone(photos)
+
+    def _photos(self, contexts: Contexts) -> tuple[Float[Tensor, "turn photo dim"], Bool[Tensor, "turn photo"]]:
+        """The vectors of the photos each turn shows, and which places hold one."""
+        shown, keep = contexts.turn_photos, contexts.turn_photos >= 0
+        if not bool(keep.any()):
+            return torch.zeros(*shown.shape, self.config.dim, device=shown.device), keep
+        return self.image(self.image_features(contexts.photos))[shown.clamp(min=0)], keep
 
     def _turn_images(self, contexts: Contexts) -> Float[Tensor, "turn dim"]:
         """v_t of each turn; a turn without photos gives zeros."""
-        shown, keep = contexts.turn_photos, contexts.turn_photos >= 0
-        if not bool(keep.any()):
-            return self.image.project.weight.new_zeros(len(shown), self.config.dim)
-        photos = self.image(self.image_features(contexts.photos))
-        return self._pool_photos(photos[shown.clamp(min=0)], keep)
+        return self._pool_photos(*self._photos(contexts))
 
     def _pool_photos(
         self, photos: Float[Tensor, "set photo dim"], keep: Bool[Tensor, "set photo"]
@@ -240,8 +341,8 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
             photos = self.photo_attention(photos, keep=keep)
         return self.photo_pool(photos, keep)
 
-    def _keys(self) -> Float[Tensor, "slot dim"]:
-        return embed_keys(self.turn_text.words.words, self.key_tokens, self.key_keep)
+    def _keys(self, words: BatchWords | None = None) -> Float[Tensor, "slot dim"]:
+        return embed_keys(words or self._words(), self.key_tokens, self.key_keep)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """The files of `save_pretrained`; each is whole at any moment, the weights last."""
@@ -289,6 +390,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         sizes = description["sizes"]
         sizes["slots"] = tuple(sizes["slots"])
         sizes["key_tokens"] = tuple(map(tuple, sizes["key_tokens"]))
+        sizes["unset_tokens"], sizes["completed_words"] = tuple(sizes["unset_tokens"]), tuple(sizes["completed_words"])
         model = cls(ModelConfig.model_validate(description["model"]), Sizes(**sizes))
         weights = folder / "model.safetensors"
         try:

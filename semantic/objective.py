@@ -5,16 +5,41 @@ from torch import Tensor
 
 from semantic.config import LossConfig
 from semantic.datasets.batches import Batch
-from semantic.losses import correlation_loss, divergence_loss, ranking_loss, slot_distance, state_loss
+from semantic.losses import (
+    correlation_loss,
+    divergence_loss,
+    ranking_loss,
+    slot_distance,
+    softmax_ranking_loss,
+    state_loss,
+    state_value_loss,
+)
 from semantic.match import Match
 from semantic.model import Output
 
 Terms = dict[str, Float[Tensor, ""]]
 
 
+def ranking_term(match: Match, batch: Batch, config: LossConfig) -> Float[Tensor, ""]:
+    """The ranking loss that the configuration names."""
+    if config.ranking == "hinge":
+        return ranking_loss(match.relevance, batch.positive, batch.keep, config.margin)
+    assert match.logits is not None
+    return softmax_ranking_loss(match.logits, batch.positive, batch.keep)
+
+
+def _value_term(output: Output, batch: Batch) -> Float[Tensor, ""]:
+    student, teacher = output.student_values, output.teacher_values
+    assert student is not None
+    assert teacher is not None
+    tokens = batch.contexts.state_tokens
+    same = (tokens[:, :, None] == tokens.transpose(0, 1)[None]).all(-1)  # [batch, slot, batch]
+    return state_value_loss(student.values, teacher.values, student.is_set, teacher.is_set, same)
+
+
 def match_terms(match: Match, batch: Batch, config: LossConfig) -> Terms:
     """L_all = ranking + divergence + correlation, term by term; a term of weight 0 is left out."""
-    terms = {"ranking": ranking_loss(match.relevance, batch.positive, batch.keep, config.margin)}
+    terms = {"ranking": ranking_term(match, batch, config)}
     if config.divergence_weight:
         distance = slot_distance(
             config.divergence, match.context_text, match.context_image, match.product_text, match.product_image
@@ -40,9 +65,11 @@ def joint_loss(output: Output, batch: Batch, config: LossConfig, *, teacher_only
     terms = {f"teacher_{name}": value for name, value in teacher.items()}
     if teacher_only:
         return sum(teacher.values()), terms  # type: ignore[return-value]
-    student = {"student_ranking": ranking_loss(output.student.relevance, batch.positive, batch.keep, config.margin)}
-    if config.state_weight:
+    student = {"student_ranking": ranking_term(output.student, batch, config)}
+    if config.state_weight and config.state == "mse":
         student["state_mse"] = config.state_weight * state_loss(output.student_state, output.teacher_state)
+    elif config.state_weight:
+        student["state_values"] = config.state_weight * _value_term(output, batch)
     loss = config.alpha * sum(teacher.values()) + (1 - config.alpha) * sum(student.values())
     return loss, terms | student  # type: ignore[return-value]
 

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from semantic.building import batch_builder, build_model
+from semantic.catalogue import learn_catalogue
 from semantic.config import Config, TrainingConfig
 from semantic.data import Examples, TrainingSteps, select_examples
 from semantic.datasets.batches import BatchBuilder
@@ -172,6 +173,10 @@ class _Run:
         if state is not None:
             self._restore(state)
             self.progress.say(f"resuming after epoch {self.epoch} of {self.config.training.epochs}")
+        else:
+            epochs = self.config.training.completion_epochs
+            with self.progress.bar("catalogue", epochs) as advance:
+                learn_catalogue(self.model, self.builder, epochs, self.config.seed, advance)
         self.folder.keep_metrics(self.epoch)
         writer = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=self.epoch + 1)
         try:
@@ -283,9 +288,14 @@ class _Run:
 
 
 def make_optimizer(model: Semantic, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW over what is trained; with no weight decay that is Adam, the paper's."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    """AdamW over what dialogues train; with no weight decay that is Adam, the paper's. Gates may have a rate of their own."""
+    gates = [getattr(module, name) for module in model.modules() for name in getattr(module, "gates", ())]
+    gates = [gate for gate in gates if gate is not None]
+    fixed = [*gates, *(model.completion.parameters() if model.completion is not None else ())]
+    others = [p for p in model.parameters() if p.requires_grad and not any(p is other for other in fixed)]
+    groups = [{"params": others}, {"params": gates, "lr": config.gate_learning_rate or config.learning_rate}]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def linear_decay(config: TrainingConfig, steps: int) -> Callable[[int], float]:

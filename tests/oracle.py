@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from small_world import Example, Item, Turn, World
 from torch import Tensor
 
 from semantic.model import Semantic
+from tests.small_world import Example, Item, Turn, World
 
 Vectors = list[Tensor]
 
@@ -37,14 +37,14 @@ def add(vectors: Sequence[Tensor], dim: int, like: Tensor) -> Tensor:
 
 
 def interact(
-    x: Tensor, state: Vectors, maps: Sequence[tuple[Tensor, Tensor | None]], temperature: float = 1.0, scale: float = 1.0
+    x: Tensor, state: Vectors, maps: Sequence[tuple[Tensor, Tensor | None]], temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """x_K and a_K by the definition: `maps` are the K pairs (W, bias)."""
     for weight, bias in maps:
         attention = softmax([cos(x, slot) / temperature for slot in state])
         state = [weight @ slot if bias is None else weight @ slot + bias for slot in state]
         for share, slot in zip(attention, state, strict=True):
-            x = x + scale * share * slot
+            x = x + share * slot
     return x, torch.stack(softmax([cos(x, slot) / temperature for slot in state]))
 
 
@@ -155,7 +155,9 @@ class Oracle:
         return c_text, self.attend("context_image", images, c_text)
 
     def keys(self) -> Vectors:
-        return [add([self.word(t) for t in key], self.config.dim, self.like) / len(key) for key in self.sizes.key_tokens]
+        return [
+            add([self.word(t) for t in key], self.config.dim, self.like) / len(key) for key in self.sizes.key_tokens
+        ]
 
     def teacher(self, values: Sequence[Sequence[int]]) -> Vectors:
         """S, from the word pieces of each slot's value."""

@@ -38,9 +38,7 @@ def features(shop: Store) -> np.ndarray:
 @pytest.fixture(scope="module")
 def build(shop: Store, pieces: Pieces, features: np.ndarray):
     def builder(context_turns: int = 5, photos_per_turn: int = 5, photos: np.ndarray = features) -> BatchBuilder:
-        return BatchBuilder(
-            shop, pieces, photos, context_turns=context_turns, photos_per_turn=photos_per_turn, pad=PAD
-        )
+        return BatchBuilder(shop, pieces, photos, context_turns=context_turns, photos_per_turn=photos_per_turn, pad=PAD)
 
     return builder
 
@@ -127,9 +125,7 @@ def test_the_gold_state_is_that_of_the_last_turn_and_none_where_there_is_none(sh
 
     for b, turn in enumerate(last.tolist()):
         values = [max(0, value) for value in shop.turn_states[turn].tolist()]  # -1: no state; 0 is "none"
-        found = [
-            real(*pair) for pair in zip(contexts.state_tokens[b], contexts.state_keep[b], strict=True)
-        ]
+        found = [real(*pair) for pair in zip(contexts.state_tokens[b], contexts.state_keep[b], strict=True)]
         assert found == [written(pieces.values[value]) for value in values]
     assert shop.state_values[0] == "none"
     assert (shop.turn_states[last] > 0).any()

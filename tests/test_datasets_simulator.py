@@ -18,27 +18,13 @@ from semantic.datasets.simulator.catalogue import Catalogue
 from semantic.datasets.simulator.conversation import Said, converse
 from semantic.datasets.simulator.drawing import draw_catalogue
 from semantic.datasets.simulator.phrases import text_of
+from semantic.datasets.simulator.sentences import INDIFFERENT
 from semantic.datasets.simulator.slots import SLOTS
 from semantic.datasets.simulator.words import nouns_of, words_of
 
 MMD_SLOTS = frozenset(
-    [
-        "age",
-        "product_category",
-        "brand",
-        "sizes",
-        "length",
-        "colors",
-        "fit",
-        "styles",
-        "care",
-        "types",
-        "materials",
-        "gender",
-        "print",
-        "likes",
-        "dislikes",
-    ]
+    {"age", "product_category", "brand", "sizes", "length", "colors", "fit", "styles", "care", "types", "materials"}
+    | {"gender", "print", "likes", "dislikes"}
 )
 DIALOGUES, PRODUCTS, UNLABELLED = 29, 307, 5
 
@@ -252,6 +238,30 @@ def test_what_a_state_gains_was_said_or_can_be_read_off_the_photo_pointed_at(see
             lost = [entry for entry in before if entry not in turn.state["informable"]]
             assert len(lost) <= 1
         before = turn.state["informable"]
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_each_kind_of_turn_changes_the_state_as_its_words_say(seed: int) -> None:
+    """(likes gained, dislikes gained, criteria lost) by act; an answer without preference changes nothing."""
+    catalogue = draw_catalogue(211, seed)
+    allowed = {
+        "like_n_show_result": {(1, 0, 0)},
+        "do_not_like_n_show_result": {(0, 1, 0)},
+        "show_similar_to": {(1, 0, 0), (2, 0, 0), (1, 0, 1), (2, 0, 1)},
+        "give-criteria": {(1, 0, 0), (1, 0, 1), (0, 0, 1)},
+        **{act: {(0, 0, 0)} for act in ("show_result", "ask_attribute", "buy", "exit-message")},
+    }
+    pointing = {"like_n_show_result", "show_similar_to", "ask_attribute", "buy"}
+    before: list[dict[str, Any]] = []
+    for turn in _user_turns(catalogue, seed):
+        assert turn.state is not None
+        state = turn.state["informable"]
+        gained = [entry["sentiment"][0] for entry in state if entry not in before]
+        change = (gained.count("Like"), gained.count("Dislike"), sum(entry not in state for entry in before))
+        before = state
+        if turn.act in allowed and text_of(turn.spans or []) not in INDIFFERENT:
+            assert change in allowed[turn.act], text_of(turn.spans or [])
+            assert turn.act not in pointing or len(turn.state["requestable"]) == 1
 
 
 def _user_turns(catalogue: Catalogue, seed: int) -> Iterator[Said]:

@@ -236,5 +236,5 @@ def test_a_table_in_another_encoding_and_a_folder_without_one(folder: Path, tmp_
     (folder / "catalogue.csv").write_bytes("name,type\none,h\xfct\n".encode("latin-1"))
     with pytest.raises(DataError, match="expected a CSV file in UTF-8"):
         read_catalogue(folder, None, seed=0)
-    with pytest.raises(DataError, match="expected a catalogue with a file catalogue[.]csv, found none"):
+    with pytest.raises(DataError, match=r"expected a catalogue with a file catalogue\.csv, found none"):
         read_catalogue(tmp_path, None, seed=0)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import cos, interact
-from small_world import fill, formula
 
 from semantic.dst.interaction import DialogueStateInteraction, cosine, cross_cosine
+from tests.oracle import cos, interact
+from tests.small_world import fill, formula
 
 BATCH, ITEM, SLOT, DIM = 2, 3, 5, 7
 
@@ -23,7 +23,7 @@ def maps(module):
 def direct(module, start, state):
     """x_K and a_K of every item by the definition."""
     found = [
-        [interact(x, list(slots), maps(module), module.temperature, module.scale) for x in items]
+        [interact(x, list(slots), maps(module), module.temperature) for x in items]
         for items, slots in zip(start, state, strict=True)
     ]
     return tuple(torch.stack([torch.stack([pair[i] for pair in row]) for row in found]) for i in (0, 1))
@@ -38,12 +38,11 @@ def formed(enhanced, space):
     hops=st.integers(0, 4),
     affine=st.booleans(),
     temperature=st.sampled_from([0.1, 1.0, 3.0]),
-    scale=st.sampled_from([1.0, 2.5]),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=30, deadline=None)
-def test_state_space_is_the_direct_form(hops, affine, temperature, scale, seed):
-    module = interaction(hops, affine, temperature=temperature, scale=scale)
+def test_state_space_is_the_direct_form(hops, affine, temperature, seed):
+    module = interaction(hops, affine, temperature=temperature)
     start, state = formula((BATCH, ITEM, DIM), seed, 3.0), formula((BATCH, SLOT, DIM), seed + 1, 2.0)
     x, attention = direct(module, start, state)
 
@@ -82,7 +81,9 @@ def test_gradients_are_those_of_finite_differences():
         space = module.expand(state)
         return cosine(module(context, space), module(items, space), space)
 
-    inputs = [formula(shape, seed, 2.0).requires_grad_() for seed, shape in enumerate([(1, 1, 3), (1, 2, 3), (1, 2, 3)])]
+    inputs = [
+        formula(shape, seed, 2.0).requires_grad_() for seed, shape in enumerate([(1, 1, 3), (1, 2, 3), (1, 2, 3)])
+    ]
     assert torch.autograd.gradcheck(relevance, inputs)
 
 
@@ -101,8 +102,12 @@ def test_cosines_are_those_of_the_vectors_formed():
 
     for row in range(BATCH):
         for item in range(ITEM):
-            assert relevance[row, item].item() == pytest.approx(cos(x_context[row, 0], x_text[row, item]).item(), abs=1e-10)
-            assert between[row, item].item() == pytest.approx(cos(x_text[row, item], x_photo[row, item]).item(), abs=1e-10)
+            assert relevance[row, item].item() == pytest.approx(
+                cos(x_context[row, 0], x_text[row, item]).item(), abs=1e-10
+            )
+            assert between[row, item].item() == pytest.approx(
+                cos(x_text[row, item], x_photo[row, item]).item(), abs=1e-10
+            )
 
 
 def test_one_set_of_items_may_be_shared_by_the_batch():
@@ -161,14 +166,18 @@ def test_a_low_temperature_sharpens_the_attention():
 
 
 def test_scores_stay_single_precision_under_autocast():
-    module, start, state = interaction(3).float(), formula((BATCH, ITEM, DIM), 3).float(), formula((BATCH, SLOT, DIM), 5)
+    module, start, state = (
+        interaction(3).float(),
+        formula((BATCH, ITEM, DIM), 3).float(),
+        formula((BATCH, SLOT, DIM), 5),
+    )
     state = state.float()
     plain = module(start, module.expand(state))
 
     with torch.autocast("cpu", torch.bfloat16):
         space = module.expand(state)
         enhanced = module(start.bfloat16(), space)
-        score = cosine(enhanced, enhanced, space)
+        score = cosine(module(start[:, :1], space), enhanced, space)
 
     assert {t.dtype for t in (space.basis, enhanced.attention, enhanced.norm, score)} == {torch.float32}
     torch.testing.assert_close(enhanced.attention, plain.attention, atol=0.02, rtol=0)
@@ -183,3 +192,12 @@ def test_single_precision_agrees_with_double():
     single = module(start.float(), module.expand(state.float())).attention
 
     torch.testing.assert_close(single.double(), double, atol=1e-5, rtol=0)
+
+
+def test_maps_may_start_as_the_identity():
+    module = DialogueStateInteraction(DIM, 2, affine=False, start="identity").double()
+    state = formula((BATCH, SLOT, DIM), 5)
+
+    assert torch.equal(module.expand(state).basis, torch.cat([state] * 3, dim=1))
+    with pytest.raises(ValueError, match="interaction maps: expected a start of 'random' or 'identity', got 'zero'"):
+        DialogueStateInteraction(DIM, 2, affine=False, start="zero")

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_world import DIM, HEADS, INNER, LAYERS, VOCABULARY, fill, formula, pad
 
 from semantic.dst.state import StudentLearner, TeacherEncoder, embed_keys
 from semantic.encoders.attention import Attention
+from tests.small_world import DIM, HEADS, INNER, LAYERS, VOCABULARY, fill, formula, pad
 
 KEYS = ((3,), (5, 7), (11, 13, 2))
 VALUES = ((1,), (17, 19), (21, 23, 25))

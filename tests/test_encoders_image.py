@@ -6,9 +6,9 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
-from small_world import fill, formula
 
 from semantic.encoders.image import Backbone, BackboneError, ImageEncoder
+from tests.small_world import fill, formula
 
 PHOTOS = (formula((3, 32, 32, 3), 5) * 127.5 + 127.5).to(torch.uint8)
 
@@ -41,8 +41,9 @@ def test_features_are_resnet18s_of_photos_scaled_to_one(resnet):
     torch.testing.assert_close(features, reference(resnet), atol=1e-4, rtol=1e-4)
 
 
-def test_black_is_minus_one_and_white_is_one(resnet, monkeypatch):
-    monkeypatch.setattr(resnet, "network", torch.nn.Flatten(2))
+def test_black_is_minus_one_and_white_is_one():
+    resnet = backbone()
+    resnet.network = torch.nn.Flatten(2)
 
     ends = resnet(torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 2, 1).expand(1, 1, 2, 3))
 
@@ -78,9 +79,10 @@ def test_only_a_frozen_backbone_on_running_statistics_may_be_cached(frozen, batc
 
 
 def test_frozen_turns_gradients_off_and_unfrozen_trains_every_weight():
-    frozen, free = backbone(frozen=True), backbone()
+    frozen, free = backbone(frozen=True).eval(), backbone().eval()
 
     assert not frozen(PHOTOS).requires_grad
+    assert not any(p.requires_grad for p in frozen.parameters())
     free(PHOTOS[:1]).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in free.parameters())
 
@@ -116,12 +118,31 @@ def test_weights_of_another_network_are_refused_and_counted(tmp_path, resnet):
     assert all(torch.equal(value, before[name]) for name, value in resnet.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("fault", "count"),
+    [
+        ({"bn1.weight": None}, "1 missing"),
+        ({"layer9.weight": torch.ones(1)}, "1 unknown"),
+        ({"bn1.bias": torch.ones(5)}, "1 of another shape"),
+    ],
+)
+def test_one_wrong_weight_is_enough_to_refuse(tmp_path, resnet, fault, count):
+    state = {k: v.contiguous() for k, v in resnet.network.state_dict().items()} | fault
+    file = tmp_path / "one.safetensors"
+    save_file({name: value for name, value in state.items() if value is not None}, file)
+
+    with pytest.raises(BackboneError, match=f"the tensors of resnet18, got {count}"):
+        resnet.load(str(file))
+
+
 def test_weights_that_are_no_file_or_no_safetensors_are_refused(tmp_path, resnet):
     file = tmp_path / "broken.safetensors"
     with pytest.raises(BackboneError, match=r"expected a safetensors file or 'pretrained', got '.*', which is no file"):
         resnet.load(str(file))
     file.write_bytes(b"not tensors")
-    with pytest.raises(BackboneError, match=r"broken.safetensors: expected a safetensors file, got one that does not read"):
+    with pytest.raises(
+        BackboneError, match=r"broken.safetensors: expected a safetensors file, got one that does not read"
+    ):
         resnet.load(str(file))
 
 
@@ -147,7 +168,9 @@ def test_the_image_encoder_is_linear_and_checks_its_width():
     weight, bias = image.project.weight, image.project.bias
 
     for row, vector in zip(features, image(features), strict=True):
-        expected = [sum(w * x for w, x in zip(weights, row, strict=True)) + b for weights, b in zip(weight, bias, strict=True)]
+        expected = [
+            sum(w * x for w, x in zip(weights, row, strict=True)) + b for weights, b in zip(weight, bias, strict=True)
+        ]
         torch.testing.assert_close(vector, torch.stack(expected), atol=1e-12, rtol=0)
     with pytest.raises(ValueError, match="image features: expected width 5, got 3"):
         image(formula((2, 3), 1))

@@ -46,9 +46,7 @@ def test_softmax_of_nothing_is_zero_with_a_finite_gradient():
     assert scores.grad[1].tolist() == [0, 0, 0]
 
 
-@given(
-    st.lists(st.tuples(st.floats(-50, 50), st.booleans()), min_size=1, max_size=7), st.floats(-50, 50)
-)
+@given(st.lists(st.tuples(st.floats(-50, 50), st.booleans()), min_size=1, max_size=7), st.floats(-50, 50))
 def test_softmax_sums_to_one_or_zero_and_a_shift_changes_nothing(items, shift):
     scores = torch.tensor([[score for score, _ in items]], dtype=torch.float64)
     keep = torch.tensor([[kept for _, kept in items]])

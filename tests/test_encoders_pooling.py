@@ -46,7 +46,9 @@ def test_nothing_kept_gives_zeros_and_what_is_masked_has_no_part(kind):
 
 @pytest.mark.parametrize("kind", POOLS)
 def test_single_precision_sums_of_small_numbers_are_those_of_double(kind):
-    torch.testing.assert_close(Pool(kind, 2).double()(X.double(), KEEP).float(), Pool(kind, 2)(X, KEEP), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        Pool(kind, 2).double()(X.double(), KEEP).float(), Pool(kind, 2)(X, KEEP), atol=1e-5, rtol=0
+    )
 
 
 def test_an_unknown_pool_is_refused():

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from small_world import DIM, FILLER, HEADS, INNER, LAYERS, POSITIONS, VOCABULARY, fill, pad
 from transformers import AutoModel, BertConfig, PretrainedConfig
 
 from semantic.encoders.attention import Attention
 from semantic.encoders.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder, WordTables
+from tests.small_world import DIM, FILLER, HEADS, INNER, LAYERS, POSITIONS, VOCABULARY, fill, pad
 
 TEXTS = ((4, 6, 8, 10, 12), (14, 16, 18), (20,))
 
@@ -92,10 +92,12 @@ def test_padding_and_company_change_no_text(kind, pool):
 
 @pytest.mark.parametrize("kind", WORDS)
 def test_an_empty_text_is_a_zero_vector_among_others(kind):
-    text = encoder(WORDS[kind]())
+    text, seen = encoder(WORDS[kind]()), []
+    text.attention.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
     among = text(*pad((TEXTS[0], (), *TEXTS[1:]), FILLER, 0))
     among.sum().backward()
 
+    assert seen == [3]  # the empty one costs nothing
     assert not among[1].any()
     torch.testing.assert_close(among[[0, 2, 3]], text(*pad(TEXTS, FILLER, 0)), atol=1e-12, rtol=0)
     assert all(p.grad is None or p.grad.isfinite().all() for p in text.parameters())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from semantic.config import Config, make_config
 from semantic.datasets.corpus import open_corpus
@@ -79,6 +80,12 @@ def without_seconds(metrics: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl without what no two runs share."""
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads_of_fixtures() -> None:
+    """Fixtures of a module are made before those of a test: one thread for them too, or their last bits differ."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -71,16 +71,18 @@ def _zigzag(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, siz
 
 
 def _spots(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
-    wide = 1.15 * step
+    """Broken rings, each three arcs turned at random."""
+    wide = 1.25 * step
     cells = range(int(size / wide) + 2)
-    jitter = rng.uniform(-0.22, 0.22, (len(cells), len(cells), 4))
+    jitter = rng.uniform(-0.2, 0.2, (len(cells), len(cells), 4))
     for row in cells:
         for column in cells:
-            right, down, across, tall = jitter[row, column]
+            right, down, shape, turn = jitter[row, column]
             x, y = (column + 0.5 * (row % 2) + right) * wide, (row + down) * wide
-            a, b = (0.36 + 0.4 * across) * wide, (0.34 + 0.4 * tall) * wide
-            pen.ellipse((x - a, y - b, x + a, y + b), fill=255)
-            pen.ellipse((x - 0.35 * a, y - 0.2 * b, x + 0.6 * a, y + 0.5 * b), fill=90)
+            a, b, start = (0.4 + 0.5 * shape) * wide, (0.4 - 0.5 * shape) * wide, 900 * turn
+            for first, last in ((0, 100), (150, 260), (290, 330)):
+                box = (x - a, y - b, x + a, y + b)
+                pen.arc(box, start + first, start + last, fill=255, width=max(2, round(0.24 * wide)))
 
 
 PAINTERS: dict[str, Callable[[ImageDraw.ImageDraw, np.random.Generator, float, int], None]] = {

@@ -94,7 +94,7 @@ TELL = {
     "price": ("The {nth} is {fact} dollars", "It costs {fact} dollars"),
     "care": ("The {nth}: {fact}", "We advise to {fact}"),
     "sizes": ("The {nth} comes in {fact}", "We have it in {fact}"),
-    "other": ("The {nth} is {item}", "It is {item}"),
+    "other": ("It is one {item}", "That is one {item}"),
 }
 SOLD = ("Good choice, it is in your basket", "Done, I have added it to your basket", "Wonderful, it is yours")
 AGENT_FAREWELLS = ("Thank you for visiting, goodbye", "Glad I could help", "See you soon")

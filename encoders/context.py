@@ -1,0 +1,67 @@
+"""A context into two vectors by pooling that starts from its last turn, in place of attention layers over turns."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from semantic.encoders.masking import masked_softmax
+
+
+def identity_linear(dim: int) -> nn.Linear:
+    """A linear layer without bias that starts as the identity: what comes in already matches, and is bent from there."""
+    layer = nn.Linear(dim, dim, bias=False)
+    nn.init.eye_(layer.weight)
+    return layer
+
+
+class PooledContext(nn.Module):
+    """The last turn plus a weighted mean of all turns, and the shown photo that the words point at.
+
+        c_T = P_last u_n + gate P_mean sum_t b_t u_t            b = softmax_t(s . u_t / sqrt(dim) + position_t)
+        c_V = sum_j a_j norm(v_j)                       a = softmax over the photos and a sink of
+                                                            SHARPNESS cos(Q c_T, v_j) + position_turn(j)
+
+    The sink is one more place the softmax may go, with score s_0 + w . c_T / sqrt(dim): the share of attention on photos
+    is then the model's own guess that the shopper means a shown product. P and Q start as the identity, photos of the
+    last turn with a head start: nearest to hand, most often meant.
+    """
+
+    SHARPNESS = 10.0
+    LAST_TURN = 2.0
+    gates = ("photo_position", "sink")  # few numbers with far to go: a learning rate of their own helps them
+
+    def __init__(self, dim: int, turns: int) -> None:
+        super().__init__()
+        self.last, self.mean = identity_linear(dim), identity_linear(dim)
+        self.score = nn.Parameter(torch.zeros(dim))
+        self.position = nn.Parameter(torch.zeros(turns))
+        self.gate = nn.Parameter(torch.tensor(0.3))
+        self.query = identity_linear(dim)
+        self.photo_position = nn.Parameter(torch.zeros(turns))
+        with torch.no_grad():
+            self.photo_position[-1] = self.LAST_TURN
+        self.sink_query = nn.Parameter(torch.zeros(dim))
+        self.sink = nn.Parameter(torch.tensor(3.0))
+
+    def forward(
+        self,
+        turns: Float[Tensor, "batch turn dim"],
+        keep: Bool[Tensor, "batch turn"],
+        photos: Float[Tensor, "batch turn photo dim"],
+        photos_keep: Bool[Tensor, "batch turn photo"],
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch"]]:
+        """c_T, c_V, and the share of attention on photos, zero where there are none."""
+        root = math.sqrt(turns.shape[-1])
+        weights = masked_softmax(turns @ self.score / root + self.position, keep)
+        text = self.last(turns[:, -1]) + self.gate * self.mean((weights.unsqueeze(1) @ turns).squeeze(1))
+
+        photos = F.normalize(photos.flatten(1, 2), dim=-1)
+        near = (photos @ F.normalize(self.query(text), dim=-1).unsqueeze(-1)).squeeze(-1)
+        near = self.SHARPNESS * near + self.photo_position.repeat_interleave(photos_keep.shape[2])
+        sink = (self.sink + text @ self.sink_query / root).unsqueeze(1)
+        kept = torch.cat([photos_keep.flatten(1), torch.ones_like(sink, dtype=torch.bool)], dim=1)
+        attention = masked_softmax(torch.cat([near, sink], dim=1), kept)[:, :-1]
+        return text, (attention.unsqueeze(1) @ photos).squeeze(1), attention.sum(1)
