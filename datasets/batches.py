@@ -1,12 +1,12 @@
 """From examples to tensors: each turn and each product of a batch stands in it once, and examples point at them."""
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
-from typing_extensions import Self
 
 from semantic.datasets.store import Store
 
@@ -14,8 +14,11 @@ NONE = -1
 """Marks a padded turn, photo or candidate in the index tensors."""
 
 
+_M = TypeVar("_M", bound="_Movable")
+
+
 class _Movable:
-    def to(self, device: torch.device) -> Self:
+    def to(self: _M, device: torch.device) -> _M:
         """The same with every tensor on `device`."""
         values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
         return type(self)(*(None if value is None else value.to(device) for value in values))

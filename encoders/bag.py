@@ -57,14 +57,15 @@ class BatchWords:
 
     table: Float[Tensor, "row dim"]
     row: Int[Tensor, "word"] | None = None  # vocabulary id -> row; None: the whole table
+    pad: int | None = None  # of a whole table: the row that gets no gradient
 
     @classmethod
-    def of(cls, table: Float[Tensor, "word dim"], *tokens: Int[Tensor, "..."]) -> "BatchWords":
-        """The rows of every word in `tokens`."""
+    def of(cls, table: nn.Embedding, *tokens: Int[Tensor, "..."]) -> "BatchWords":
+        """The rows of every word in `tokens`; the table's pad row gets no gradient, as in the table itself."""
         words = torch.unique(torch.cat([part.flatten() for part in tokens]))
-        row = words.new_zeros(len(table))
+        row = words.new_zeros(table.num_embeddings)
         row[words] = torch.arange(len(words), device=words.device)
-        return cls(F.embedding(words, table), row)
+        return cls(table(words), row)
 
     def at(self, tokens: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         """The rows of words."""
@@ -72,7 +73,7 @@ class BatchWords:
 
     def __call__(self, tokens: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape dim"]:
         """The embeddings of words."""
-        return F.embedding(self.at(tokens), self.table)
+        return F.embedding(self.at(tokens), self.table, padding_idx=self.pad)
 
 
 def word_scores(table: Float[Tensor, "word dim"], queries: Float[Tensor, "*query dim"]) -> Float[Tensor, "word *query"]:

@@ -185,7 +185,7 @@ class TrainingConfig(_Section):
         description="of gates, positions and scales, which are few numbers and far to go; null: learning_rate",
     )
     completion_epochs: NaturalInt = Field(
-        25, description="text completion: passes over the catalogue before the first epoch"
+        60, description="text completion: passes over the catalogue before the first epoch"
     )
     weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW); 0 is Adam")
     clip: float | None = Field(None, gt=0, description="largest gradient norm; null: none")
@@ -353,6 +353,25 @@ def make_config(values: Mapping[str, Any], overrides: Sequence[str] = (), *, whe
     return config
 
 
+def read_values(text: str) -> dict[str, Any]:
+    """The values of a configuration's text as they stand, unchecked; none where it holds something else."""
+    values = yaml.load(text, _Loader)
+    return values if isinstance(values, dict) else {}
+
+
+def read_config(file: Path) -> Config:
+    """A configuration as `dump_config` wrote it.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else.
+    """
+    try:
+        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: expected a configuration, got: {' '.join(str(error).split())}") from None
+    return make_config(values, where=str(file))
+
+
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
@@ -402,8 +421,8 @@ def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         values = values.setdefault(key, {})
-    if not isinstance(values, dict):
-        raise TypeError(path)
+        if not isinstance(values, dict):
+            raise TypeError(key)
     values[path[-1]] = value
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import yaml
 
+from semantic.config import read_values
 from semantic.datasets.errors import DataError
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
@@ -54,8 +54,7 @@ class Run:
     @property
     def context_turns(self) -> int:
         """How many turns before a recommendation the run's model read, by its configuration."""
-        config = yaml.safe_load(self.config_text)
-        data = config.get("data") if isinstance(config, dict) else None
+        data = read_values(self.config_text).get("data")
         return int(data.get("context_turns", CONTEXT_TURNS)) if isinstance(data, dict) else CONTEXT_TURNS
 
     def queries(self, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -112,8 +111,7 @@ def _nothing_finished(path: Path) -> str:
     started = unfinished_runs([path])
     if not started:
         return f"{expected} no run"
-    config = yaml.safe_load((started[0] / "config.yaml").read_text("utf-8"))
-    experiment = config.get("experiment", "EXPERIMENT") if isinstance(config, dict) else "EXPERIMENT"
+    experiment = read_values((started[0] / "config.yaml").read_text("utf-8")).get("experiment", "EXPERIMENT")
     file = started[0] / "metrics.jsonl"
     epochs = len(file.read_text("utf-8").splitlines()) if file.is_file() else 0
     also = f" (and {len(started) - 1} more)" if len(started) > 1 else ""

@@ -44,13 +44,13 @@ def divergence_loss(
     return _pair_mean(lambda plus, minus: F.relu(plus - minus), distance, positive, keep)
 
 
-def jensen_shannon(p: Float[Tensor, "*batch slot"], q: Float[Tensor, "*batch slot"]) -> Float[Tensor, "*batch"]:
+def jensen_shannon(p: Float[Tensor, "*#batch slot"], q: Float[Tensor, "*#batch slot"]) -> Float[Tensor, "..."]:
     """JS(p, q) = (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats; in [0, log 2]."""
     middle = (p + q) / 2
     return (_kl(p, middle) + _kl(q, middle)) / 2
 
 
-def symmetric_kl(p: Float[Tensor, "*batch slot"], q: Float[Tensor, "*batch slot"]) -> Float[Tensor, "*batch"]:
+def symmetric_kl(p: Float[Tensor, "*#batch slot"], q: Float[Tensor, "*#batch slot"]) -> Float[Tensor, "..."]:
     """(KL(p || q) + KL(q || p)) / 2, what the released code calls its divergence; unbounded."""
     return (_kl(p, q) + _kl(q, p)) / 2
 

@@ -196,10 +196,10 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         """The word table, or the part of it that a batch needs; whole under a contextual encoder or attention."""
         table = self.turn_text.words.words.weight
         if batch is None or not isinstance(self.turn_text, BagEncoder):
-            return BatchWords(table)
+            return BatchWords(table, pad=self.sizes.pad)
         contexts, products = batch.contexts, batch.products
         used = [contexts.turn_tokens, contexts.state_tokens, products.tokens, self.key_tokens]
-        return BatchWords.of(table, *used, *([self.completion.words] if self.completion else []))
+        return BatchWords.of(self.turn_text.words.words, *used, *([self.completion.words] if self.completion else []))
 
     def encode_products(self, products: Products, words: BatchWords | None = None) -> ProductVectors:
         """p_T and p_V of unique products; a missing photo gives a zero vector."""
@@ -327,7 +327,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         """The vectors of the photos each turn shows, and which places hold one."""
         shown, keep = contexts.turn_photos, contexts.turn_photos >= 0
         if not bool(keep.any()):
-            return torch.zeros(*shown.shape, self.config.dim, device=shown.device), keep
+            return self.turn_text.words.words.weight.new_zeros(*shown.shape, self.config.dim), keep
         return self.image(self.image_features(contexts.photos))[shown.clamp(min=0)], keep
 
     def _turn_images(self, contexts: Contexts) -> Float[Tensor, "turn dim"]:
@@ -350,7 +350,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
             "format": FORMAT,
             "version": VERSION,
             "model": self.config.model_dump(mode="json"),
-            "sizes": asdict(self.sizes),
+            "data": asdict(self.sizes),
         }
         write_text(save_directory / "config.json", json.dumps(description, indent=1))
         if self.tokenizer is not None:
@@ -387,7 +387,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
                     f"model {model_id}: expected a folder or a hub name that can be downloaded, got: {first}"
                 ) from None
         description = _read_description(folder)
-        sizes = description["sizes"]
+        sizes = description["data"]
         sizes["slots"] = tuple(sizes["slots"])
         sizes["key_tokens"] = tuple(map(tuple, sizes["key_tokens"]))
         sizes["unset_tokens"], sizes["completed_words"] = tuple(sizes["unset_tokens"]), tuple(sizes["completed_words"])

@@ -12,6 +12,10 @@ Advance = Callable[[int, int], None]
 """(done, total)."""
 
 
+def _ignore(_done: int, _total: int) -> None:
+    """For those who watch nothing."""
+
+
 class Progress:
     """Says nothing: for use as a library."""
 
@@ -22,7 +26,7 @@ class Progress:
     def bar(self, what: str, total: int) -> Iterator[Advance]:
         """A step of `total` parts; the block calls what it is given with (done, total)."""
         del what, total
-        yield lambda done, total: None
+        yield _ignore
 
 
 @contextmanager

@@ -103,10 +103,15 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
         raise ReleasedError(f"released checkpoint {file}: expected an entry {ENTRY!r} with the state dict, got {found}")
     translated = translate(state)
     schema: SlotSchema = SIMMC if simmc else MMD
-    words, positions = translated["turn_text.words.words.weight"], translated["turn_text.words.positions.weight"]
+    try:
+        words, positions = translated["turn_text.words.words.weight"], translated["turn_text.words.positions.weight"]
+        inner = translated["context_text.layers.0.expand.weight"].shape[0]
+    except KeyError as error:
+        raise ReleasedError(
+            f"released checkpoint {file}: expected the released model's tensors, got none for {error}"
+        ) from None
     layers = 1 + max(int(m[1]) for n in translated if (m := re.match(r"context_text\.layers\.(\d+)\.", n)))
-    hops = 1 + max(int(m[1]) for n in translated if (m := re.match(r"text_interaction\.maps\.(\d+)\.", n)))
-    inner = translated["context_text.layers.0.expand.weight"].shape[0]
+    hops = sum(bool(re.match(r"text_interaction\.maps\.\d+\.weight", name)) for name in translated)
     model = {"dim": words.shape[1], "heads": heads, "layers": layers, "inner": inner, "interaction": {"hops": hops}}
     model["image"] = {"frozen": simmc}
     config = make_config({"preset": "released", "experiment": "released", "model": model})
@@ -118,7 +123,8 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
     faults = [n for n in expected if shared[n] not in translated or translated[shared[n]].shape != expected[n]]
     if faults:
         raise ReleasedError(
-            f"released checkpoint {file}: expected {len(expected)} tensors, got {len(faults)} missing or of another shape (first {faults[0]})"
+            f"released checkpoint {file}: expected {len(expected)} tensors, "
+            f"got {len(faults)} missing or of another shape (first {faults[0]})"
         )
     ours.load_state_dict({name: translated[shared[name]] for name in expected})
     return ours, config

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from semantic.config import Config, ConfigError, dump_config, make_config
+from semantic.config import Config, dump_config, read_config
 from semantic.files import replacing, write_text
 
 
@@ -63,10 +62,7 @@ class RunFolder:
         """The resolved configuration the run was started with."""
         if not self.config.is_file():
             raise RunError(f"{self.path}: expected a run's folder with its config.yaml, found none")
-        try:
-            return make_config(yaml.safe_load(self.config.read_text(encoding="utf-8")), where=str(self.config))
-        except (ConfigError, yaml.YAMLError) as error:
-            raise RunError(str(error)) from None
+        return read_config(self.config)
 
     def start(self, config: Config) -> None:
         """Write what a run is, before it runs."""

@@ -4,6 +4,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+# Shape annotations of what is imported after this line are executed.
+install_import_hook(
+    [
+        "semantic.encoders",
+        "semantic.dst",
+        "semantic.model",
+        "semantic.match",
+        "semantic.losses",
+        "semantic.metrics",
+        "semantic.objective",
+        "semantic.datasets.batches",
+    ],
+    "beartype.beartype",
+)
 
 pytest_plugins = ["tests.worlds"]
 

@@ -194,10 +194,11 @@ def test_single_precision_agrees_with_double():
     torch.testing.assert_close(single.double(), double, atol=1e-5, rtol=0)
 
 
-def test_maps_may_start_as_the_identity():
-    module = DialogueStateInteraction(DIM, 2, affine=False, start="identity").double()
+def test_maps_may_start_as_the_identity_or_at_zero():
     state = formula((BATCH, SLOT, DIM), 5)
 
-    assert torch.equal(module.expand(state).basis, torch.cat([state] * 3, dim=1))
-    with pytest.raises(ValueError, match="interaction maps: expected a start of 'random' or 'identity', got 'zero'"):
-        DialogueStateInteraction(DIM, 2, affine=False, start="zero")
+    for start, later in (("identity", state), ("zero", torch.zeros_like(state))):
+        module = DialogueStateInteraction(DIM, 2, affine=False, start=start).double()
+        assert torch.equal(module.expand(state).basis, torch.cat([state, later, later], dim=1))
+    with pytest.raises(ValueError, match=r"interaction maps: expected a start of .*, got 'ones'"):
+        DialogueStateInteraction(DIM, 2, affine=False, start="ones")

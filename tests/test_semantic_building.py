@@ -4,8 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -16,7 +14,7 @@ from semantic.datasets.store import open_store
 from semantic.dst.schema import MMD
 from semantic.encoders.text import ContextualWords
 from semantic.progress import Progress
-from tests.worlds import changed_copy
+from tests.worlds import changed_copy, with_turn_texts
 
 CPU = torch.device("cpu")
 
@@ -54,24 +52,12 @@ def test_the_vocabulary_never_reads_validation_or_test_turns(shop, tiny, tmp_pat
         word = {"train": "xylocarp", "valid": "quokkafur", "test": "jigsawing"}.get(shop.dialogue_split(dialogue))
         for turn in range(first, first + shop.dialogue_turns[dialogue]):
             texts[turn] = word or "vexillum"
-    table = pq.read_table(path / "turns.parquet")
-    table = table.set_column(table.column_names.index("text"), "text", pa.array(texts))
-    pq.write_table(table, path / "turns.parquet")
-    fitted(path)
+    with_turn_texts(path, texts)
 
     vocabulary = build_model(tiny("model.text.vocabulary=2000"), open_store(path), silent).tokenizer.get_vocab()
 
     assert {"xylocarp", "vexillum"} <= vocabulary.keys()
     assert not {"quokkafur", "jigsawing"} & vocabulary.keys()
-
-
-def fitted(path: Path) -> None:
-    """Put the sizes of the files into the store's manifest."""
-    import json
-
-    manifest = json.loads((path / "manifest.json").read_text())
-    manifest["sizes"] = {name: (path / name).stat().st_size for name in manifest["sizes"]}
-    (path / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_the_seed_alone_decides_the_weights(shop, tiny):

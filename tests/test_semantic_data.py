@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -268,4 +269,7 @@ def test_a_step_is_a_function_of_seed_epoch_part_and_number_alone(steps):
         TrainingSteps(**fields, seed=11, epoch=3, part=1),
     ]
     assert all(ids(other[0]) != expected[0] for other in others)
+    # Not the order alone: an example by itself draws other candidates.
+    single = [replace(each, rows=steps.rows[:1]) for each in (steps.at(3), *others)]
+    assert len({str(ids(each[0])) for each in single}) == 4
     assert len({str(step) for step in expected}) == len(expected)

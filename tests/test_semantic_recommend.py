@@ -76,6 +76,11 @@ def test_consecutive_turns_of_one_speaker_are_merged_as_in_the_store(model, shop
     assert whole == split
 
 
+def test_words_are_normalised_as_in_the_store(model, shop):
+    plain = recommend(model, shop, (Turn("user", "", "a red dress"),))
+    assert recommend(model, shop, (Turn("user", "", " \u2018A  Red\tdress\u2019"),)) == plain  # MMD's curly quotes
+
+
 def test_what_was_said_and_shown_changes_the_scores(model, shop):
     photo = shop.product_names[int(np.flatnonzero(shop.has_photo)[0])]
     plain = recommend(model, shop, (Turn("user", "", "a red dress"),), top=40)

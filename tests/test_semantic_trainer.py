@@ -15,12 +15,13 @@ import yaml
 from semantic import trainer
 from semantic.config import Config, TrainingConfig, make_config
 from semantic.datasets.errors import DataError
+from semantic.datasets.store import Store
 from semantic.evaluation import evaluate, evaluate_examples
 from semantic.model import Semantic
 from semantic.progress import Progress
 from semantic.runs import RunError, RunFolder
 from semantic.trainer import TrainingError, evaluate_run, linear_decay, make_optimizer, train
-from tests.worlds import STATELESS, changed_copy, tiny_values, without_seconds
+from tests.worlds import STATELESS, changed_copy, tiny_values, with_turn_texts, without_seconds
 
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("precision", "recall", "ndcg")]
 
@@ -459,3 +460,47 @@ def test_the_resolved_configuration_is_whole(run):
     written = yaml.safe_load(run.config.read_text())
     assert written["model"]["pool"] == "sum"  # a default, spelt out
     assert set(written) >= {"experiment", "variant", "seed", "preset", "data", "model", "training", "evaluation"}
+
+
+GROUPS = ("amber", "cobalt", "ivory", "umber")
+
+
+def planted(shop: Store, out: Path, *, shuffled: bool) -> Path:
+    """The shop with a secret: the last turn says a word, and the positives are products of that word's group.
+
+    A product's group is its number modulo 4. `shuffled` puts positives and negatives of the training examples in a
+    random order, so that there is nothing to learn.
+    """
+    rng = np.random.default_rng(3)
+    positives, negatives = shop.positive_values.copy(), shop.negative_values.copy()
+    texts = ["hello"] * len(shop.turn_texts)
+    numbers = np.arange(shop.num_products)
+    for example, (_, target) in enumerate(shop.example_turns):
+        group = int(rng.integers(len(GROUPS)))
+        texts[target - 1] = GROUPS[group]
+        own, other = (
+            slice(*offsets[example : example + 2]) for offsets in (shop.positive_offsets, shop.negative_offsets)
+        )
+        count = own.stop - own.start
+        drawn = np.concatenate([
+            rng.permutation(numbers[numbers % 4 == group])[:count],
+            rng.permutation(numbers[numbers % 4 != group])[: other.stop - other.start],
+        ])  # fmt: skip
+        if shuffled and example in shop.split("train").examples:
+            drawn = rng.permutation(drawn)
+        positives[own], negatives[other] = drawn[:count], drawn[count:]
+    return with_turn_texts(changed_copy(shop.path, out, positives=positives, negatives=negatives), texts)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_planted_signal_is_found_and_nothing_where_there_is_none(shop, tmp_path, shuffled):
+    store = planted(shop, tmp_path / "store", shuffled=shuffled)
+    np.save(tmp_path / "groups.npy", np.eye(4, dtype=np.float32)[np.arange(shop.num_products) % 4])
+    settings = ("model.dim=32", "model.pool=mean", "model.interaction.temperature=0.1", "data.context_turns=1",
+                "loss.correlation_weight=0", "training.epochs=25", "training.learning_rate=0.01")  # fmt: skip
+
+    folder = train(make_config(tiny_values(store, tmp_path / "groups.npy"), settings), runs=tmp_path)
+
+    summary = json.loads(folder.summary.read_text())
+    found, chance = (part["standard"]["ndcg@5"] for part in (summary["protocols"], summary["floors"]["random"]))
+    assert (found > 0.8) if not shuffled else (found < chance + 0.25)

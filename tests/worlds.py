@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -53,11 +55,24 @@ def changed_copy(store: Path, out: Path, **arrays: np.ndarray) -> Path:
         old = np.load(store / f"{name}.npy")
         assert array.shape == old.shape
         np.save(out / f"{name}.npy", array.astype(old.dtype))
-        # `prepare` pads its headers to a length of their own; a store is opened by the sizes in its manifest.
-        manifest = json.loads((out / "manifest.json").read_text())
-        manifest["sizes"][f"{name}.npy"] = (out / f"{name}.npy").stat().st_size
-        (out / "manifest.json").write_text(json.dumps(manifest))
+    _fit_sizes(out)
     return out
+
+
+def with_turn_texts(store: Path, texts: list[str]) -> Path:
+    """The store, changed in place: what its turns say."""
+    table = pq.read_table(store / "turns.parquet")
+    place = table.column_names.index("text")
+    pq.write_table(table.set_column(place, "text", pa.array(texts)), store / "turns.parquet")
+    _fit_sizes(store)
+    return store
+
+
+def _fit_sizes(store: Path) -> None:
+    """A store is opened by the sizes in its manifest; `prepare` pads its headers to a length of their own."""
+    manifest = json.loads((store / "manifest.json").read_text())
+    manifest["sizes"] = {name: (store / name).stat().st_size for name in manifest["sizes"]}
+    (store / "manifest.json").write_text(json.dumps(manifest))
 
 
 def colour_features(store: Store, file: Path) -> Path:
