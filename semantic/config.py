@@ -188,6 +188,12 @@ class TrainingConfig(_Section):
         60, description="text completion: passes over the catalogue before the first epoch"
     )
     weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW); 0 is Adam")
+    average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay of the moving average of the weights that is validated and kept; 0: the weights themselves",
+    )
     clip: float | None = Field(None, gt=0, description="largest gradient norm; null: none")
     positives: PositiveInt = Field(1, description="positives drawn a turn and epoch")
     negatives: PositiveInt = Field(4, description="negatives drawn a turn and epoch")

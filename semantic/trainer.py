@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
@@ -154,10 +156,16 @@ class _Run:
         optimizer = make_optimizer(self.model, training)
         self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.scheduler = LambdaLR(self.optimizer, linear_decay(training, self.steps_an_epoch * training.epochs))
+        self.average = AveragedModel(self.model, avg_fn=moving_average(training.average)) if training.average else None
         self.epoch = self.step = self.best_epoch = 0
         self.best: dict[str, float] = {}
         self.seconds = 0.0  # of finished epochs, over all sessions
         self.session = 0.0  # of epochs finished in this session
+
+    @property
+    def kept(self) -> Semantic:
+        """The model that is validated and saved: the average of the weights where one is kept."""
+        return self.model if self.average is None else self.average.module
 
     def describe(self) -> None:
         counts = self.examples.counts(self.builder.store)
@@ -206,12 +214,12 @@ class _Run:
                 )
         line["step"] = self.step
         if number % training.validate_every == 0 or number == training.epochs:
-            valid = evaluate_examples(self.model, self.builder, self.examples.valid, self.config.evaluation)
+            valid = evaluate_examples(self.kept, self.builder, self.examples.valid, self.config.evaluation)
             line["valid"] = {**valid.protocols, "tie_rate": valid.tie_rate, "loss": valid.loss}
             line["best"] = self._improves(valid)
             if line["best"]:
                 self.best_epoch = number
-                self.model.save_pretrained(self.folder.model)
+                self.kept.save_pretrained(self.folder.model)
         self.epoch = number
         elapsed = time.monotonic() - started
         self.seconds += elapsed
@@ -256,6 +264,8 @@ class _Run:
             self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.training.clip)
         self.optimizer.step()
         self.scheduler.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         self.step += 1
         return {"loss": loss} | terms
 
@@ -277,6 +287,7 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -285,6 +296,8 @@ class _Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
 
 
 def make_optimizer(model: Semantic, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -296,6 +309,16 @@ def make_optimizer(model: Semantic, config: TrainingConfig) -> torch.optim.Optim
     groups = [{"params": others}, {"params": gates, "lr": config.gate_learning_rate or config.learning_rate}]
     groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """average <- average + (1 - d) (weights - average), d = min(decay, (1 + n) / (10 + n)) at step n."""
+
+    def average(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+        d = min(decay, (1 + int(steps)) / (10 + int(steps)))
+        return torch.lerp(mean, now, 1 - d)
+
+    return average
 
 
 def linear_decay(config: TrainingConfig, steps: int) -> Callable[[int], float]:

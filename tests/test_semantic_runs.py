@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from semantic.config import Config, make_config
+from semantic.config import Config, ConfigError, make_config
 from semantic.runs import RunError, RunFolder, environment, peak_memory_mb
 
 
@@ -39,8 +39,10 @@ def test_a_folder_without_configuration_is_no_run(folder):
 def test_a_configuration_that_was_edited_into_nonsense_is_refused(folder, content, message):
     folder.path.mkdir()
     folder.config.write_text(content)
-    with pytest.raises(RunError, match=message):
+    with pytest.raises((RunError, ConfigError), match=message) as caught:
         folder.read_config()
+    assert "run/config.yaml" in str(caught.value)
+    assert caught.value.exit_code == 2
 
 
 def test_metrics_of_the_finished_epochs_are_kept_and_the_rest_dropped(folder):
