@@ -345,6 +345,17 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(config, run, tmp_path, monk
     assert list(folder.path.rglob("*.partial")) == []
 
 
+def test_averaged_weights_are_resumed_too(config, run, tmp_path, monkeypatch):
+    averaged = with_changes(config, "training.average=0.9")
+    whole = train(averaged, runs=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt(patch, RunFolder, "save_state", 2, before=False)
+        with pytest.raises(Stop):
+            train(averaged, runs=tmp_path / "stopped")
+    assert_same_run(train(averaged, runs=tmp_path / "stopped", resume=True), whole)
+    assert not same_weights(whole, run)
+
+
 def test_resuming_says_where_it_goes_on(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         interrupt(patch, RunFolder, "save_state", 2, before=False)
