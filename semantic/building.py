@@ -45,7 +45,7 @@ def build_model(config: Config, store: Store, say: Callable[[str], None]) -> Sem
             "No text checkpoint given: a WordPiece vocabulary is trained on this data's own text and word vectors start "
             "from scratch (model.text.checkpoint names a BERT-family checkpoint)."
         )
-        texts = _texts(store)
+        texts = _texts(store, (config.data.valid, config.data.test))
         tokenizer, encoder = train_wordpiece(texts, config.model.text.vocabulary), None
         vocabulary, positions = tokenizer.get_vocab_size(), max(config.data.turn_tokens, config.data.product_tokens)
     else:
@@ -101,13 +101,13 @@ def slot_schema(config: Config, store: Store) -> SlotSchema:
     return schema
 
 
-def _texts(store: Store) -> Iterator[str]:
+def _texts(store: Store, held_out: tuple[str, ...]) -> Iterator[str]:
     """All text a vocabulary may be trained on: products, and turns of every split but validation and test."""
     yield from store.product_texts
     yield from store.state_values
     first = store.dialogue_first_turn
     for row, count in enumerate(store.dialogue_turns):
-        if store.dialogue_split(row) not in ("valid", "test"):
+        if store.dialogue_split(row) not in held_out:
             yield from store.turn_texts[first[row] : first[row] + count]
 
 
@@ -206,6 +206,11 @@ def batch_builder(
     photos: np.ndarray = store.photos
     if model.config.image.features is not None:
         photos = read_features(model.config.image.features, store)
+        if photos.shape[1] != sizes.image_features:
+            raise DataError(
+                f"model.image.features {model.config.image.features}: expected the model's width "
+                f"{sizes.image_features}, got {photos.shape[1]}"
+            )
     elif model.backbone is not None and model.backbone.cacheable:
         with progress.bar("photo features", store.num_products) as advance:
             photos = photo_features(model.backbone.to(device), store, device, advance)

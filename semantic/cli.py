@@ -68,6 +68,8 @@ def simulate(
     out.print(
         f"{folder}: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()),
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -135,7 +137,7 @@ def train(
     experiment: ExperimentArgument,
     overrides: Overrides = None,
     folds: Annotated[
-        int, typer.Option(help="Cross-validate over this many folds by dialogue.", show_default="none")
+        int, typer.Option(help="Cross-validate over this many folds by dialogue.", show_default="none", min=0)
     ] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     runs: Annotated[Path, typer.Option(help="Folder runs are kept in.")] = Path("runs"),
@@ -301,7 +303,11 @@ def _print_store(path: Path, manifest: dict[str, Any]) -> None:
 def main() -> None:
     """The console script."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        if code == 130:  # newer releases of typer catch the interrupt and return its code
+            raise KeyboardInterrupt
+        if code:
+            sys.exit(code)
     except typer.Abort:
         sys.exit(130)
     except typer.Exit as stop:

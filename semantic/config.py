@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -114,7 +114,7 @@ class ModelConfig(_Section):
     """The network."""
 
     dim: PositiveInt = Field(768, description="D_out; with a text checkpoint its width")
-    heads: PositiveInt = Field(8, description="attention heads")
+    heads: PositiveInt = Field(8, description="attention heads", validate_default=True)
     layers: NaturalInt = Field(3, description="layers of every attention stack")
     inner: PositiveInt | None = Field(None, description="inner size of a layer; null: dim")
     dropout: Share = Field(0.1, description="dropout of every attention stack")
@@ -150,6 +150,13 @@ class ModelConfig(_Section):
     text: TextConfig = TextConfig()
     image: ImageConfig = ImageConfig()
     interaction: InteractionConfig = InteractionConfig()
+
+    @field_validator("heads")
+    @classmethod
+    def _divides_dim(cls, heads: int, info: ValidationInfo) -> int:
+        if info.data.get("dim", heads) % heads:
+            raise ValueError(f"a divisor of model.dim ({info.data['dim']})")
+        return heads
 
 
 class LossConfig(_Section):
@@ -442,7 +449,7 @@ def _fault(error: Any) -> str:
         near = get_close_matches(str(error["loc"][-1]), section.model_fields, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; the keys here are {', '.join(section.model_fields)}"
         return f"{where}: no such key{hint}"
-    if error["type"] == "value_error":
+    if error["type"] == "value_error" and not error["loc"]:
         return f"{where}: {error['ctx']['error']}"
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{where}: expected {expected}, got {error['input']!r}"

@@ -45,6 +45,11 @@ def select_examples(
     Raises:
         DataError: a split that is not in the store, or a part that has no example.
     """
+    own = (config.train, config.valid, config.test)
+    if set(own) & set(config.unlabelled):
+        raise DataError(
+            f"data.unlabelled: expected splits other than {', '.join(own)}, got {', '.join(map(repr, config.unlabelled))}"
+        )
     owner = np.asarray(store.example_turns[:, 0])
     if fold is None:
         train, valid, test = (_rows(store, name) for name in (config.train, config.valid, config.test))

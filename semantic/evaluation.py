@@ -27,6 +27,12 @@ TOP = 10
 """Products kept a query for the report."""
 
 
+class ScoreError(RuntimeError):
+    """A model that gives a candidate no number. The message says for which query."""
+
+    exit_code = 1  # of the command line
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Metrics of a split under both protocols, the share of queries with ties, the ranking loss, and a row a query."""
@@ -114,6 +120,7 @@ def evaluate_examples(
         positive, keep = torch.from_numpy(positive_array).to(device), index != NONE
         context = model.encode_contexts(builder.contexts(batch).to(device))
         match = model.match(model.student_state(context), context, vectors, index)
+        _check_numbers(builder.store, batch, match.relevance, keep)
         ranks = count_ranks(match.relevance, positive, keep)
         metrics = {f"standard/{n}": v for n, v in standard(ranks).items()} | {
             f"released/{n}": v for n, v in released(ranks).items()
@@ -131,6 +138,16 @@ def evaluate_examples(
         for protocol in ("standard", "released")
     }
     return Evaluation(protocols, sum(ties) / len(rows), sum(losses) / len(rows), queries)
+
+
+def _check_numbers(store: Store, rows: np.ndarray, scores: torch.Tensor, keep: torch.Tensor) -> None:
+    broken = (scores.isnan() & keep).any(dim=1)
+    if broken.any():
+        dialogue, turn = store.example_turns[rows[int(broken.nonzero()[0])]]
+        raise ScoreError(
+            f"dialogue {store.dialogue_names[dialogue]!r} turn {turn - store.dialogue_first_turn[dialogue]}: "
+            "expected a number as every candidate's score, got NaN"
+        )
 
 
 def _identity(

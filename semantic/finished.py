@@ -90,7 +90,9 @@ def load_runs(paths: Iterable[Path | str]) -> list[Run]:
     """
     runs: dict[Path, Run] = {}
     for path in map(Path, paths):
-        files = sorted(path.rglob("summary.json")) if path.is_dir() else []
+        found = sorted(path.rglob("summary.json")) if path.is_dir() else []
+        # What `semantic evaluate` leaves inside a run is that run again; it counts where it is named itself.
+        files = [file for file in found if "evaluations" not in file.relative_to(path).parts]
         if not files:
             raise DataError(_nothing_finished(path))
         runs |= {file.parent.resolve(): _load(file) for file in files}

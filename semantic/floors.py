@@ -39,7 +39,7 @@ def floors(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Metrics of the four floors on the example rows `queries`: floor -> protocol -> metric -> fraction.
 
-    `training` are the example rows popularity is counted over; `seed` fixes the random rankings.
+    `training` are the example rows popularity is counted over, and without any there is no such floor; `seed` fixes the random rankings.
 
     Raises:
         DataError: there are no queries, or no product of the store has a text.
@@ -49,7 +49,7 @@ def floors(
     generator = np.random.default_rng(seed)
     draws = [_metrics(_ranks(store, queries, _random(generator)), ks) for _ in range(DRAWS)]
     scorers = {
-        "popularity": _popularity(store, training),
+        **({"popularity": _popularity(store, training)} if len(training) else {}),
         "tfidf last utterance": _tfidf(store, queries, 1),
         "tfidf context": _tfidf(store, queries, context_turns),
     }

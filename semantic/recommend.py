@@ -1,7 +1,7 @@
 """Rank the whole catalogue for one dialogue that need not be in any store."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,7 @@ def recommend(
     device = next(model.parameters()).device
     builder = batch_builder(model, store, device, progress, dialogues=False)
     sizes = model.sizes
+    turns = tuple(replace(turn, text=utterance_text(turn.text)) for turn in turns)
     window = [merged.turn for merged in merge_turns(turns)][-sizes.context_turns :]
     ids = _ids(turns, store)
     shown = np.full((len(window), sizes.photos_per_turn), NONE, dtype=np.int64)
@@ -105,7 +106,7 @@ def recommend(
         names = turn.images[: sizes.photos_per_turn]
         shown[row, : len(names)] = [ids[name] for name in names]
     assert model.tokenizer is not None
-    pieces = tokenise(model.tokenizer, [utterance_text(turn.text) for turn in window], sizes.turn_tokens)
+    pieces = tokenise(model.tokenizer, [turn.text for turn in window], sizes.turn_tokens)
     index = np.full((1, sizes.context_turns), NONE, dtype=np.int64)
     index[0, -len(window) :] = np.arange(len(window))
     contexts = builder.assemble(pieces, shown, index, np.full((1, len(store.slots)), NONE, dtype=np.int32))

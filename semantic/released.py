@@ -93,9 +93,8 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
     try:
         content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip and runtime errors alike
-        first = str(error).splitlines()[0]
         raise ReleasedError(
-            f"released checkpoint {file}: expected a torch file of tensors alone, got one that does not load so: {first}"
+            f"released checkpoint {file}: expected a torch file of tensors alone, got one that does not load so ({type(error).__name__})"
         ) from error
     state = content.get(ENTRY) if isinstance(content, dict) else None
     if not isinstance(state, dict):

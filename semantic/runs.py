@@ -70,7 +70,7 @@ class RunFolder:
         write_text(self.path / "environment.json", json.dumps(environment(config.seed), indent=1))
 
     def check_same(self, config: Config) -> None:
-        """A run may only go on with the configuration it was started with; threads and workers change no number."""
+        """A run may only go on with the configuration it was started with; workers and batch sizes of evaluation change no number."""
         old, new = _flat(self.read_config().model_dump()), _flat(config.model_dump())
         free = {"training.workers", "evaluation.batch_size", "evaluation.product_batch_size"}
         changed = [key for key in new if old.get(key) != new[key] and key not in free]
@@ -107,7 +107,9 @@ class RunFolder:
         try:
             return torch.load(self.state, map_location="cpu", weights_only=True)
         except Exception as error:  # a torch file fails to load in many ways
-            raise RunError(f"{self.state}: expected the run's state, got a file that does not load: {error}") from error
+            raise RunError(
+                f"{self.state}: expected the run's state, got a file that does not load ({type(error).__name__})"
+            ) from error
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ bits as one that was not.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from semantic.config import Config, TrainingConfig
 from semantic.data import Examples, TrainingSteps, select_examples
 from semantic.datasets.batches import BatchBuilder
 from semantic.datasets.store import open_store
-from semantic.evaluation import Evaluation, evaluate, evaluate_examples
+from semantic.evaluation import Evaluation, ScoreError, evaluate, evaluate_examples
 from semantic.model import Semantic
 from semantic.objective import joint_loss, student_loss
 from semantic.progress import Progress
@@ -62,7 +62,7 @@ def train(
     folder = RunFolder.of(config, runs, fold)
     store = open_store(config.data.store)
     examples = select_examples(store, config.data, folds_of=folds, fold=fold, seed=config.data.subset_seed)
-    _open(folder, config, resume)
+    _check_open(folder, config, resume)
     if folder.summary.is_file():
         progress.say(f"{folder.path} is finished; nothing to do.")
         return folder
@@ -72,6 +72,8 @@ def train(
     accelerator = Accelerator(mixed_precision=config.training.precision)
     model = build_model(config, store, progress.say)
     builder = batch_builder(model, store, accelerator.device, progress)
+    if not folder.config.is_file():
+        folder.start(config)
     run = _Run(config, folder, examples, model, builder, accelerator, progress)
     run.describe()
     run.fit()
@@ -118,21 +120,22 @@ def evaluate_run(
     rows = np.arange(store.split(split).start, store.split(split).stop)
     nothing = np.zeros(0, dtype=np.int64)
     examples = Examples(nothing, nothing, nothing, rows)
+    if store.path.resolve() == Path(config.data.store).resolve():  # popularity is counted over what the run trained on
+        examples = replace(select_examples(store, config.data), valid=nothing, test=rows)
     write_summary(
         folder, config, store, examples, model, evaluation, fold=None, seconds=time.monotonic() - started, split=split
     )
     return folder
 
 
-def _open(folder: RunFolder, config: Config, resume: bool) -> None:
+def _check_open(folder: RunFolder, config: Config, resume: bool) -> None:
     if not folder.config.is_file():
-        folder.start(config)
-    elif not resume:
+        return
+    if not resume:
         raise RunError(
             f"{folder.path}: expected no run there yet, found one; go on with --resume, or give another experiment, variant or seed"
         )
-    else:
-        folder.check_same(config)
+    folder.check_same(config)
 
 
 @dataclass
@@ -214,7 +217,7 @@ class _Run:
                 )
         line["step"] = self.step
         if number % training.validate_every == 0 or number == training.epochs:
-            valid = evaluate_examples(self.kept, self.builder, self.examples.valid, self.config.evaluation)
+            valid = self._validate(number)
             line["valid"] = {**valid.protocols, "tie_rate": valid.tie_rate, "loss": valid.loss}
             line["best"] = self._improves(valid)
             if line["best"]:
@@ -229,6 +232,15 @@ class _Run:
         _to_tensorboard(writer, line)
         self.folder.save_state(self._state())
         self.progress.say(_epoch_line(line, training.epochs))
+
+    def _validate(self, number: int) -> Evaluation:
+        try:
+            return evaluate_examples(self.kept, self.builder, self.examples.valid, self.config.evaluation)
+        except ScoreError as error:
+            raise TrainingError(
+                f"{self.folder.path}: epoch {number}, validation, {error}; the epochs before are saved, lower "
+                "training.learning_rate or set training.clip"
+            ) from None
 
     def _run_part(self, steps: TrainingSteps, advance: Callable[[int], None]) -> dict[str, float]:
         """One pass over D_F (teacher and student) or D_P (student alone); returns the mean of each term."""
@@ -253,7 +265,7 @@ class _Run:
         else:
             loss, terms = student_loss(output, batch, config)
         if not torch.isfinite(loss):
-            found = ", ".join(f"{name} {float(value):g}" for name, value in terms.items())
+            found = ", ".join(f"{name} {value.item():g}" for name, value in terms.items())
             raise TrainingError(
                 f"{self.folder.path}: epoch {self.epoch + 1}, step {self.step + 1}: expected a finite loss, got {found}; "
                 "the epochs before are saved, lower training.learning_rate or set training.clip"

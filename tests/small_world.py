@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from semantic.config import Config, make_config
+from semantic.config import Config, make_config, read_values
 from semantic.datasets.batches import Batch, Contexts, Products
 from semantic.model import Semantic, Sizes
 
@@ -15,8 +16,24 @@ DIM, HEADS, INNER, LAYERS, HOPS, FEATURES, VOCABULARY, POSITIONS, VALUE_TOKENS =
 KEYS = ((3,), (5, 7), (11, 13, 2))
 FILLER = 29  # a real token id under `keep` False: padding must be told by the mask, not by its value
 
-VARIANTS: dict[str, dict[str, Any]] = {"paper": {"preset": "paper"}, "released": {"preset": "released"}}
-"""Name -> configuration values; each passes the whole battery (battery.py) and agrees with the oracle (oracle.py)."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "paper": {"preset": "paper"},
+    "released": {"preset": "released"},
+    "small_data": read_values(
+        (resources.files("semantic.experiments") / "quickstart.yaml").read_text(encoding="utf-8")
+    ),
+}
+"""Name -> configuration values; each passes the whole battery (battery.py) and agrees with loops (oracle.py, or the
+small-data model's own in test_semantic_small_data.py)."""
+LONGEST = 3  # turns of the longest dialogue
+SIZES: dict[str, dict[str, Any]] = {
+    "small_data": {
+        "context_turns": LONGEST,
+        "unset_tokens": (1,),
+        "completed_words": (3, 5, 7, 9, 11, 13, 15, 17, 19, 23, 25),  # texts hold 21 and 27 too
+    }
+}
+"""What a variant's model takes from the data beside what all do."""
 
 
 def small_config(variant: str, **model: Any) -> Config:
@@ -35,13 +52,13 @@ def small_sizes(**changes: Any) -> Sizes:
 
 def build(variant: str, **model: Any) -> Semantic:
     """The variant's model in evaluation mode, in float64, with weights by formula."""
-    return fill(Semantic(small_config(variant, **model).model, small_sizes())).double().eval()
+    return fill(Semantic(small_config(variant, **model).model, small_sizes(**SIZES.get(variant, {})))).double().eval()
 
 
 def formula(shape: Sequence[int], seed: int, scale: float = 1.0) -> Tensor:
     """float64 numbers in [-scale, scale] by integer arithmetic alone: the same on every machine, of full rank."""
     n = torch.arange(int(torch.Size(shape).numel()), dtype=torch.int64)
-    return scale * ((37 * n * n + 11 * n + 101 * seed) % 1009).double().div(504).sub(1).view(*shape)
+    return scale * ((37 * n * n + 11 * n + 101 * seed) % 1009).double().div(504).sub(1).view(torch.Size(shape))
 
 
 def fill(model: nn.Module) -> Any:
@@ -55,7 +72,7 @@ def fill(model: nn.Module) -> Any:
 
 def weights(name: str, shape: Sequence[int], seed: int) -> Tensor:
     """A value for the tensor `name`: matrices scaled by their fan-in, gains near 1, variances positive."""
-    if name.endswith("running_var") or (len(shape) == 1 and name.endswith("weight")):
+    if name.endswith(("running_var", "deviation")) or (len(shape) == 1 and name.endswith("weight")):
         return 1 + formula(shape, seed, 0.3)
     if len(shape) < 2:
         return formula(shape, seed, 0.2)
@@ -120,7 +137,14 @@ class Padding:
     candidates: int = 0
 
 
-def collate(world: World, rows: Sequence[int] = (0, 1, 2), padding: Padding | None = None) -> Batch:
+def window(config: Config) -> int:
+    """The number of turns that contexts are padded to: a pooled context has a weight for each place of a turn."""
+    return LONGEST if config.model.context == "pooled" else 0
+
+
+def collate(
+    world: World, rows: Sequence[int] = (0, 1, 2), padding: Padding | None = None, *, turns_at_least: int = 0
+) -> Batch:
     """The examples `rows` as a batch; what is padded or missing holds garbage that only the masks tell from data."""
     padding = padding or Padding()
     examples = [world.examples[row] for row in rows]
@@ -131,7 +155,8 @@ def collate(world: World, rows: Sequence[int] = (0, 1, 2), padding: Padding | No
     for example in examples:
         index.append(tuple(range(first, first + len(example.turns)))[::-1])
         first += len(example.turns)
-    context, real = pad(index, 0, padding.turns)  # reversed here, so that flipping pads on the left
+    extra = max(padding.turns, turns_at_least - max(map(len, index)))
+    context, real = pad(index, 0, extra)  # reversed here, so that flipping pads on the left
     width = 1 + max(len(value) for example in examples for value in example.values)
     width = max(width, VALUE_TOKENS)
     values = [pad([*example.values, (0,) * width], 0, 0) for example in examples]

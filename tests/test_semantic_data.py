@@ -273,3 +273,10 @@ def test_a_step_is_a_function_of_seed_epoch_part_and_number_alone(steps):
     single = [replace(each, rows=steps.rows[:1]) for each in (steps.at(3), *others)]
     assert len({str(ids(each[0])) for each in single}) == 4
     assert len({str(step) for step in expected}) == len(expected)
+
+
+# 8. needs a check in data.select_examples
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_no_part_is_trained_on_twice_or_without_right(shop, split):
+    with pytest.raises(DataError, match=rf"data.unlabelled: expected splits other than .* got '{split}'"):
+        select_examples(shop, DataConfig(unlabelled=(split,)))

@@ -156,3 +156,10 @@ def test_a_file_that_is_no_dialogue_says_where_and_what(tmp_path, content, messa
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"absent.json: expected a JSON file .*, got: .*No such file"):
         read_dialogue(tmp_path / "absent.json")
+
+
+# 9. needs recommend.recommend to normalise each turn before merging, as the store does
+def test_each_merged_turn_is_normalised(model, shop):
+    plain = (Turn("user", "", "a red dress"), Turn("user", "", "cheaper please"))
+    quoted = tuple(Turn("user", "", f"\u2018{turn.text}\u2019") for turn in plain)
+    assert recommend(model, shop, quoted, top=40) == recommend(model, shop, plain, top=40)

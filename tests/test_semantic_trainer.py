@@ -515,3 +515,9 @@ def test_a_planted_signal_is_found_and_nothing_where_there_is_none(shop, tmp_pat
     summary = json.loads(folder.summary.read_text())
     found, chance = (part["standard"]["ndcg@5"] for part in (summary["protocols"], summary["floors"]["random"]))
     assert (found > 0.8) if not shuffled else (found < chance + 0.25)
+
+
+def test_features_that_are_no_numbers_end_the_run_at_once(tiny, shop_features, tmp_path):
+    np.save(tmp_path / "nan.npy", np.full_like(np.load(shop_features), np.nan))
+    with pytest.raises(TrainingError, match="epoch 1, step 1: expected a finite loss, got teacher_ranking nan"):
+        train(tiny(f"model.image.features={tmp_path}/nan.npy"), runs=tmp_path)
