@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from semantic.config import Config, ModelConfig
 from semantic.datasets.batches import BatchBuilder, Pieces
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
@@ -17,8 +16,10 @@ from semantic.dst.schema import UNSET, SlotSchema
 from semantic.encoders.text import ContextualWords, WordTables
 from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
 from semantic.features import photo_features
-from semantic.model import Semantic, Sizes
+from semantic.model import Semantic
 from semantic.progress import Progress
+from semantic.saving import Sizes
+from semantic.settings import Config, ModelConfig
 
 
 class CheckpointError(ValueError):

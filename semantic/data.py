@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch.utils.data import Dataset
 
-from semantic.config import DataConfig, TrainingConfig
 from semantic.datasets.batches import NONE, Batch, BatchBuilder
 from semantic.datasets.errors import DataError
 from semantic.datasets.splits import folds, labelled_subset
 from semantic.datasets.store import Store
+from semantic.settings import DataConfig, TrainingConfig
 
 
 @dataclass(frozen=True)

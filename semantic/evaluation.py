@@ -11,17 +11,17 @@ import pyarrow.parquet as pq
 import torch
 
 from semantic.building import batch_builder
-from semantic.config import EvaluationConfig
 from semantic.data import all_candidates
 from semantic.datasets.batches import NONE, BatchBuilder
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 from semantic.files import replacing
 from semantic.losses import ranking_loss
-from semantic.match import Match
+from semantic.match import Match, ProductVectors
 from semantic.metrics import Ranks, count_ranks, released, standard, tie_rate
-from semantic.model import ProductVectors, Semantic
+from semantic.model import Semantic
 from semantic.progress import Progress
+from semantic.settings import EvaluationConfig
 
 TOP = 10
 """Products kept a query for the report."""

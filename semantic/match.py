@@ -1,9 +1,11 @@
-"""What a model says of dialogues and candidates; losses and metrics see nothing else of it."""
+"""What passes between a model and the rest: base vectors, and the match of dialogues with candidates."""
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from semantic.dst.state import SlotValues
 
 
 @dataclass(frozen=True)
@@ -22,3 +24,34 @@ class Match:
     product_image: Float[Tensor, "batch candidate slot"]
     text_image_cosine: Float[Tensor, "batch candidate"] | None = None
     logits: Float[Tensor, "batch candidate"] | None = None
+
+
+@dataclass(frozen=True)
+class ProductVectors:
+    """p_T and p_V, the base vectors of products; they depend on no dialogue."""
+
+    text: Float[Tensor, "product dim"]
+    image: Float[Tensor, "product dim"]
+
+
+@dataclass(frozen=True)
+class ContextVectors:
+    """C_T and C_V; the last turn of each is the context's vector."""
+
+    text: Float[Tensor, "batch turn dim"]
+    image: Float[Tensor, "batch turn dim"]
+    keep: Bool[Tensor, "batch turn"]
+    photo_share: Float[Tensor, "batch"] | None = None  # a pooled context's attention on its photos
+    values: SlotValues | None = None  # the student's slot values where it reads them off the words
+
+
+@dataclass(frozen=True)
+class Output:
+    """The student's match and state, and the teacher's where it was asked for."""
+
+    student: Match
+    student_state: Float[Tensor, "batch slot dim"]
+    teacher: Match | None = None
+    teacher_state: Float[Tensor, "batch slot dim"] | None = None
+    student_values: SlotValues | None = None
+    teacher_values: SlotValues | None = None

@@ -1,21 +1,12 @@
 """SeMANTIC: encoders, state, interaction, relevance. A reader follows `forward` from top to bottom."""
 
-import json
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
-from huggingface_hub import ModelHubMixin, snapshot_download
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-from semantic.config import ModelConfig
 from semantic.datasets.batches import Batch, Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction, Enhanced, StateSpace, cosine, cross_cosine
 from semantic.dst.state import SlotValues, StudentLearner, TeacherEncoder, ValueState, WordReader, embed_keys
@@ -27,70 +18,12 @@ from semantic.encoders.image import Backbone, ImageEncoder, WhitenedImageEncoder
 from semantic.encoders.masking import masked_mean
 from semantic.encoders.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder, WordTables
-from semantic.files import replacing, write_text
-from semantic.match import Match
-
-FORMAT, VERSION = "semantic-model", 1
-
-
-@dataclass(frozen=True)
-class ProductVectors:
-    """p_T and p_V, the base vectors of products; they depend on no dialogue."""
-
-    text: Float[Tensor, "product dim"]
-    image: Float[Tensor, "product dim"]
+from semantic.match import ContextVectors, Match, Output, ProductVectors
+from semantic.saving import SavedModel, Sizes
+from semantic.settings import ModelConfig
 
 
-@dataclass(frozen=True)
-class ContextVectors:
-    """C_T and C_V; the last turn of each is the context's vector."""
-
-    text: Float[Tensor, "batch turn dim"]
-    image: Float[Tensor, "batch turn dim"]
-    keep: Bool[Tensor, "batch turn"]
-    photo_share: Float[Tensor, "batch"] | None = None  # a pooled context's attention on its photos
-    values: SlotValues | None = None  # the student's slot values where it reads them off the words
-
-
-@dataclass(frozen=True)
-class Output:
-    """The student's match and state, and the teacher's where it was asked for."""
-
-    student: Match
-    student_state: Float[Tensor, "batch slot dim"]
-    teacher: Match | None = None
-    teacher_state: Float[Tensor, "batch slot dim"] | None = None
-    student_values: SlotValues | None = None
-    teacher_values: SlotValues | None = None
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What of the model comes from the data and the checkpoints, and the windows its inputs are cut to."""
-
-    vocabulary: int
-    positions: int
-    pad: int
-    slots: tuple[str, ...]
-    key_tokens: tuple[tuple[int, ...], ...]
-    image_features: int | None = None  # width of features read from a file; None where a backbone makes them
-    text_encoder: dict[str, Any] | None = None  # the contextual encoder's own configuration
-    context_turns: int = 5
-    photos_per_turn: int = 5
-    turn_tokens: int = 30
-    product_tokens: int = 30
-    value_tokens: int = 6
-    unset_tokens: tuple[int, ...] = ()  # the pieces of "none", a slot's value where nothing was said
-    completed_words: tuple[int, ...] = ()  # words of the catalogue's texts, where the model guesses missing ones
-
-
-class ModelError(ValueError):
-    """A saved model that cannot be read. The message says where, what was expected and what was found."""
-
-    exit_code = 2  # of the command line
-
-
-class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["conversational-recommendation"]):
+class Semantic(SavedModel):
     """f(dialogue, product) = tanh(cos(x_CT, x_PT) + cos(x_CV, x_PV)); section 3 of the paper.
 
     Every vector x is what the Dialogue State Interaction makes of a base vector and the dialogue's state embeddings, which
@@ -106,8 +39,8 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
     def __init__(self, config: ModelConfig, sizes: Sizes) -> None:
         super().__init__()
         self.config = config
-        self.tokenizer: Tokenizer | None = None
         self.sizes = sizes
+        self.tokenizer = None
         dim, text = config.dim, config.text
 
         words: WordTables | ContextualWords
@@ -267,7 +200,7 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
         unset[: len(self.sizes.unset_tokens)] = torch.tensor(self.sizes.unset_tokens[: len(unset)], device=unset.device)
         is_set = (contexts.state_tokens != unset).any(-1)
         values = masked_mean(words(contexts.state_tokens), contexts.state_keep)
-        return SlotValues(values.masked_fill(~is_set.unsqueeze(-1), 0.0), is_set.float())
+        return SlotValues(values.masked_fill(~is_set.unsqueeze(-1), 0.0), is_set.to(values.dtype))
 
     def _read_values(self, contexts: Contexts, keep: Bool[Tensor, "batch turn"], words: BatchWords) -> SlotValues:
         at = contexts.turns.clamp(min=0)
@@ -343,75 +276,3 @@ class Semantic(nn.Module, ModelHubMixin, library_name="semantic", tags=["convers
 
     def _keys(self, words: BatchWords | None = None) -> Float[Tensor, "slot dim"]:
         return embed_keys(words or self._words(), self.key_tokens, self.key_keep)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """The files of `save_pretrained`; each is whole at any moment, the weights last."""
-        description = {
-            "format": FORMAT,
-            "version": VERSION,
-            "model": self.config.model_dump(mode="json"),
-            "data": asdict(self.sizes),
-        }
-        write_text(save_directory / "config.json", json.dumps(description, indent=1))
-        if self.tokenizer is not None:
-            write_text(save_directory / "tokenizer.json", self.tokenizer.to_str(pretty=False))
-        with replacing(save_directory / "model.safetensors") as partial:
-            save_model(self, str(partial))
-
-    @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        force_download: bool = False,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
-        **_: Any,
-    ) -> "Semantic":
-        """The files of `from_pretrained`, from a folder or from the hub."""
-        if Path(model_id).is_dir():
-            folder = Path(model_id)
-        else:
-            try:
-                folder = Path(
-                    snapshot_download(
-                        model_id, revision=revision, cache_dir=cache_dir, force_download=force_download,
-                        local_files_only=local_files_only, token=token,
-                    )
-                )  # fmt: skip
-            except (OSError, ValueError) as error:
-                first = str(error).strip().splitlines()[0]
-                raise ModelError(
-                    f"model {model_id}: expected a folder or a hub name that can be downloaded, got: {first}"
-                ) from None
-        description = _read_description(folder)
-        sizes = description["data"]
-        sizes["slots"] = tuple(sizes["slots"])
-        sizes["key_tokens"] = tuple(map(tuple, sizes["key_tokens"]))
-        sizes["unset_tokens"], sizes["completed_words"] = tuple(sizes["unset_tokens"]), tuple(sizes["completed_words"])
-        model = cls(ModelConfig.model_validate(description["model"]), Sizes(**sizes))
-        weights = folder / "model.safetensors"
-        try:
-            load_model(model, str(weights))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            first = " ".join(str(error).split())[:300]
-            raise ModelError(
-                f"{weights}: expected the weights that config.json beside it describes, got: {first}"
-            ) from None
-        if (folder / "tokenizer.json").is_file():
-            model.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return model.eval()
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    file = folder / "config.json"
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-        found = (description["format"], description["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ModelError(f"{folder}: expected a saved model with its config.json, found none") from None
-    if found != (FORMAT, VERSION):
-        raise ModelError(f"{file}: expected {FORMAT} version {VERSION}, found {found[0]} version {found[1]}")
-    return description

@@ -3,7 +3,6 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from semantic.config import LossConfig
 from semantic.datasets.batches import Batch
 from semantic.losses import (
     correlation_loss,
@@ -14,8 +13,8 @@ from semantic.losses import (
     state_loss,
     state_value_loss,
 )
-from semantic.match import Match
-from semantic.model import Output
+from semantic.match import Match, Output
+from semantic.settings import LossConfig
 
 Terms = dict[str, Float[Tensor, ""]]
 

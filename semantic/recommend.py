@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from semantic.building import batch_builder
-from semantic.config import EvaluationConfig
 from semantic.datasets.batches import NONE, Contexts
 from semantic.datasets.errors import DataError
 from semantic.datasets.merging import merge_turns
@@ -18,8 +17,10 @@ from semantic.datasets.store import Store
 from semantic.datasets.text import utterance_text
 from semantic.encoders.vocabulary import tokenise
 from semantic.evaluation import encode_catalogue
-from semantic.model import ProductVectors, Semantic
+from semantic.match import ProductVectors
+from semantic.model import Semantic
 from semantic.progress import Progress
+from semantic.settings import EvaluationConfig
 
 AT_ONCE = 65_536
 """Products matched at once; bounds memory, not the result."""

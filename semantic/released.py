@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from semantic.building import load_tokenizer
-from semantic.config import Config, make_config
+from semantic.config import make_config
 from semantic.dst.schema import MMD, SIMMC, SlotSchema
-from semantic.model import Semantic, Sizes
+from semantic.model import Semantic
 from semantic.runs import RunFolder
+from semantic.saving import Sizes
+from semantic.settings import Config
 
 
 class ReleasedError(ValueError):

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from semantic.config import Config, dump_config, read_config
+from semantic.config import dump_config, read_config
 from semantic.files import replacing, write_text
+from semantic.settings import Config
 
 
 class RunError(ValueError):

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from semantic.config import Config
 from semantic.data import Examples
 from semantic.datasets.store import Store
 from semantic.evaluation import Evaluation
@@ -13,6 +12,7 @@ from semantic.files import write_text
 from semantic.floors import floors
 from semantic.model import Semantic
 from semantic.runs import RunFolder, peak_memory_mb
+from semantic.settings import Config
 
 
 def write_summary(

@@ -21,7 +21,6 @@ from torch.utils.tensorboard import SummaryWriter
 
 from semantic.building import batch_builder, build_model
 from semantic.catalogue import learn_catalogue
-from semantic.config import Config, TrainingConfig
 from semantic.data import Examples, TrainingSteps, select_examples
 from semantic.datasets.batches import BatchBuilder
 from semantic.datasets.store import open_store
@@ -30,6 +29,7 @@ from semantic.model import Semantic
 from semantic.objective import joint_loss, student_loss
 from semantic.progress import Progress
 from semantic.runs import RunError, RunFolder
+from semantic.settings import Config, TrainingConfig
 from semantic.summary import write_summary
 
 LABELLED, UNLABELLED = 0, 1

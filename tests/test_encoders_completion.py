@@ -73,7 +73,7 @@ def test_the_loss_is_the_cross_entropy_of_every_word_when_none_is_shown(monkeypa
     monkeypatch.setattr(completion, "WORDS_HIDDEN", 1.0)
     monkeypatch.setattr(completion, "FEATURES_HIDDEN", 0.0)
     monkeypatch.setattr(completion, "PHOTOS_HIDDEN", 0.0)
-    module = network().eval()  # photos in [0, 1) > 0 are all but never hidden
+    module = network().eval()  # a photo is hidden where rand is 0: never
     torch.manual_seed(0)
 
     terms = 0.0
@@ -112,10 +112,3 @@ def test_words_are_hidden_by_their_share(monkeypatch, share):
 
 def test_words_are_part_of_the_sizes_not_of_the_weights():
     assert all(name.startswith("network.") for name in network().state_dict())
-
-
-def test_a_catalogue_without_words_is_guessed_nothing():
-    module = TextCompletion((), VOCABULARY, FEATURES)
-
-    assert module.words.dtype == torch.int64
-    assert module(module.present(TOKENS, KEEP), PHOTOS.float()).shape == (PRODUCTS, 0)

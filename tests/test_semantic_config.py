@@ -8,7 +8,6 @@ from pydantic import BaseModel, ValidationError
 
 from semantic.config import (
     PRESETS,
-    Config,
     ConfigError,
     describe_config,
     dump_config,
@@ -17,6 +16,7 @@ from semantic.config import (
     make_config,
     read_slots,
 )
+from semantic.settings import Config
 
 
 def flat(values, prefix=""):

@@ -11,11 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic.config import DataConfig, TrainingConfig
 from semantic.data import Examples, TrainingSteps, all_candidates, draw_candidates, select_examples
 from semantic.datasets.batches import NONE, BatchBuilder, Pieces
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store, open_store
+from semantic.settings import DataConfig, TrainingConfig
 from tests.worlds import STATELESS, UNLABELLED, changed_copy
 
 

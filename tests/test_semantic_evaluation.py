@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from semantic.building import CheckpointError, batch_builder, build_model
-from semantic.config import EvaluationConfig
 from semantic.data import all_candidates
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store, open_store
@@ -16,6 +15,7 @@ from semantic.evaluation import Evaluation, encode_catalogue, evaluate, evaluate
 from semantic.losses import ranking_loss
 from semantic.model import Semantic
 from semantic.progress import Progress
+from semantic.settings import EvaluationConfig
 from tests.worlds import changed_copy, tiny_values
 
 CPU = torch.device("cpu")

@@ -22,8 +22,13 @@ ALLOWED = {
 LIBRARIES_OF_DATASETS = {"numpy", "pyarrow", "PIL", "torch", "sklearn", "jaxtyping", "typing_extensions"}
 # Inside semantic/ a module imports its own line and the lines above; a module not named stands on the last line.
 LINES = (
-    {"files", "match", "losses", "metrics", "config", "progress"},
+    {"files", "match", "losses", "metrics", "settings", "progress"},
+    {"config", "saving"},
     {"model", "objective", "features"},
+    {"building", "data", "floors"},
+    {"evaluation", "catalogue"},
+    {"runs", "summary", "recommend"},
+    {"trainer"},
 )
 READERS_OF_RUNS_ONLY = ("report", "result_table", "curves", "comparison", "finished")
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import BertConfig
 
-from semantic.model import ModelError, Semantic
+from semantic.model import Semantic
 from semantic.objective import joint_loss, student_loss
+from semantic.saving import ModelError
 from tests.battery import BATTERY
 from tests.oracle import Oracle, jensen_shannon, symmetric_kl
 from tests.small_world import (

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from semantic.config import LossConfig
-from semantic.match import Match
-from semantic.model import Output
+from semantic.match import Match, Output
 from semantic.objective import joint_loss, match_terms, student_loss
+from semantic.settings import LossConfig
 from tests.small_world import collate, small_world
 
 HALF = torch.tensor([[0.5, 0.5]])

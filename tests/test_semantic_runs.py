@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from semantic.config import Config, ConfigError, make_config
+from semantic.config import ConfigError, make_config
 from semantic.runs import RunError, RunFolder, environment, peak_memory_mb
+from semantic.settings import Config
 
 
 @pytest.fixture

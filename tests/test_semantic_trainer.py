@@ -13,13 +13,14 @@ import torch
 import yaml
 
 from semantic import trainer
-from semantic.config import Config, TrainingConfig, make_config
+from semantic.config import make_config
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 from semantic.evaluation import evaluate, evaluate_examples
 from semantic.model import Semantic
 from semantic.progress import Progress
 from semantic.runs import RunError, RunFolder
+from semantic.settings import Config, TrainingConfig
 from semantic.trainer import TrainingError, evaluate_run, linear_decay, make_optimizer, train
 from tests.worlds import STATELESS, changed_copy, tiny_values, with_turn_texts, without_seconds
 

@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from semantic.config import Config, make_config
+from semantic.config import make_config
 from semantic.datasets.corpus import open_corpus
 from semantic.datasets.prepare import prepare
 from semantic.datasets.simulator import simulate
 from semantic.datasets.store import Store, open_store
 from semantic.dst.schema import MMD
+from semantic.settings import Config
 
 DIALOGUES, PRODUCTS, UNLABELLED = 12, 40, 4
 MASKED = 3  # products whose photo file is taken away
