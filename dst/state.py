@@ -131,4 +131,4 @@ class WordReader(nn.Module):
             torch.cat([scores, unset], dim=2), torch.cat([kept, torch.ones_like(unset, dtype=torch.bool)], dim=2)
         )
         words = tokens.flatten(1).unsqueeze(1).expand_as(scores)
-        return SlotValues(weighted_words(table, words, weights[..., :-1]), 1.0 - weights[..., -1])
+        return SlotValues(weighted_words(table, words, weights[..., :-1]), 1.0 - weights[..., -1].to(table.dtype))

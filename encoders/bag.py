@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from semantic.encoders.masking import masked_softmax
 from semantic.encoders.text import WordTables
 
+LEAST = 1e-6
+"""A guessed word of less probability is left out."""
+
 
 class BagEncoder(nn.Module):
     """u = sum_i a_i W_emb[w_i], a = softmax_i(q . W_emb[w_i] / sqrt(dim)); q starts at zero, hence as a mean.
@@ -44,11 +47,10 @@ class BagEncoder(nn.Module):
             return self.dropout(weighted_words(table, tokens, masked_softmax(scores[tokens], keep)))
         # One softmax over present and guessed words, the latter weighed by their probability.
         places = vocabulary.at(guessed_words)
-        top = scores.detach().max()
-        present = (scores - top).exp()[tokens].masked_fill(~keep, 0.0)
-        absent = guessed * (scores[places] - top).exp()
-        bag = weighted_words(table, tokens, present) + absent @ table[places]
-        return self.dropout(bag / (present.sum(1) + absent.sum(1)).clamp(min=1e-12).unsqueeze(1))
+        all_scores = torch.cat([scores[tokens], scores[places] + guessed.clamp(min=LEAST).log()], dim=1)
+        weights = masked_softmax(all_scores, torch.cat([keep, guessed >= LEAST], dim=1))
+        present, absent = weights[:, : tokens.shape[1]], weights[:, tokens.shape[1] :]
+        return self.dropout(weighted_words(table, tokens, present) + absent.to(table.dtype) @ table[places])
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def weighted_words(
     """sum_i weights_i W_emb[tokens_i] of each bag."""
     length = tokens.shape[-1]
     flat = F.embedding_bag(
-        tokens.reshape(-1, length), table, per_sample_weights=weights.reshape(-1, length), mode="sum"
+        tokens.reshape(-1, length), table, per_sample_weights=weights.reshape(-1, length).to(table.dtype), mode="sum"
     )
     return flat.view(*tokens.shape[:-1], table.shape[-1])
 

@@ -26,7 +26,7 @@ class TextCompletion(nn.Module):
         super().__init__()
         column = torch.full((vocabulary,), -1)
         column[list(words)] = torch.arange(len(words))
-        self.register_buffer("words", torch.tensor(words), persistent=False)
+        self.register_buffer("words", torch.tensor(words, dtype=torch.long), persistent=False)
         self.register_buffer("column", column, persistent=False)
         self.network = nn.Sequential(
             nn.Linear(features + len(words), HIDDEN), nn.GELU(), nn.Dropout(0.1), nn.Linear(HIDDEN, len(words))

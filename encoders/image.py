@@ -138,6 +138,9 @@ class WhitenedImageEncoder(nn.Module):
     @torch.no_grad()
     def fit(self, catalogue: Float[Tensor, "photo feature"]) -> None:
         """Set mean, deviation and whitening from the catalogue's features; directions without variance are left out."""
+        if len(catalogue) < 2:
+            return  # nothing varies: the weight stays zero, and every photo is the zero vector
+        catalogue = catalogue.to(self.mean.dtype)
         self.mean.copy_(catalogue.mean(0))
         self.deviation.copy_(catalogue.std(0) + 1e-5)
         covariance = torch.cov(self.standard(catalogue).T.double())

@@ -29,10 +29,10 @@ def learn_catalogue(
     products = builder.products(np.arange(builder.store.num_products)).to(next(model.parameters()).device)
     with torch.no_grad():
         present = model.completion.present(products.tokens, products.keep)
-        features = model.standard_features(products.photos, products.has_photo)
+        features = model.standard_features(model.image_features(products.photos), products.has_photo)
     optimizer = torch.optim.AdamW(model.completion.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = epochs * -(-len(present) // BATCH)
-    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / max(1, steps))
     generator = np.random.default_rng([seed, 7])
     model.train()
     with torch.random.fork_rng():

@@ -84,7 +84,7 @@ def state_value_loss(
     chosen = teacher_set > 0
     logits = scale * torch.einsum("bsd,csd->bsc", F.normalize(student, dim=-1), F.normalize(teacher.detach(), dim=-1))
     # Each distinct value counts once, however many examples have it.
-    logits = (logits - same.sum(2).T.log()).masked_fill(~chosen.T, -torch.inf)[chosen]
+    logits = (logits - same.sum(2).T.to(logits.dtype).log()).masked_fill(~chosen.T, -torch.inf)[chosen]
     value = logits.logsumexp(1) - logits.masked_fill(~same[chosen], -torch.inf).logsumexp(1)
     is_set = F.binary_cross_entropy(student_set.clamp(1e-4, 1 - 1e-4), teacher_set, reduction="none")
     return (value.sum() + is_set.sum()) / len(student)

@@ -73,7 +73,7 @@ class Semantic(SavedModel):
         self.photo_attention = self._attention() if config.photos == "attention" else None
         self.photo_pool = Pool(config.pool, dim)
         self.completion: TextCompletion | None = None
-        if text.completion:
+        if text.completion and sizes.completed_words:
             self.completion = TextCompletion(sizes.completed_words, sizes.vocabulary, features)
 
         if config.context == "pooled":

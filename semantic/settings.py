@@ -233,6 +233,17 @@ class Config(_Section):
         model, loss, training = self.model, self.loss, self.training
         needs = [
             (loss.ranking == "softmax" and model.score_scale is None, "loss.ranking=softmax", "model.score_scale"),
+            (model.score_scale is not None and loss.ranking != "softmax", "model.score_scale", "loss.ranking=softmax"),
+            (
+                model.text.word_dropout > 0 and model.text.encoder != "bag",
+                "model.text.word_dropout",
+                "model.text.encoder=bag",
+            ),
+            (
+                model.text.table_scale == "unit" and model.text.encoder == "contextual",
+                "model.text.table_scale=unit",
+                "model.text.encoder=tables or bag",
+            ),
             (loss.state == "values" and model.state != "values", "loss.state=values", "model.state=values"),
             (training.pool > 0 and loss.ranking != "softmax", "training.pool", "loss.ranking=softmax"),
             (

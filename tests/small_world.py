@@ -22,7 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {"preset": "paper"},
     "released": {"preset": "released"},
     "small_data": read_values(
-        (resources.files("semantic.experiments") / "quickstart.yaml").read_text(encoding="utf-8")
+        (resources.files("semantic.experiments") / "simmc2_fashion.yaml").read_text(encoding="utf-8")
     ),
 }
 """Name -> configuration values; each passes the whole battery (battery.py) and agrees with loops (oracle.py, or the

@@ -1,7 +1,5 @@
 """What is learned of the catalogue alone: planted words are guessed back, and nothing of a dialogue is read."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from semantic.building import batch_builder, build_model
 from semantic.catalogue import learn_catalogue
 from semantic.config import make_config
 from semantic.datasets.batches import BatchBuilder, Pieces
-from semantic.datasets.store import open_store
+from semantic.datasets.store import Store, open_store
 from semantic.model import Semantic
 from semantic.progress import Progress
 from tests.small_world import small_config, small_sizes
@@ -25,17 +23,23 @@ def quiet(done, total):
     del done, total
 
 
+class Catalogue(Store):
+    """A store with products alone: no dialogue, positive or state to read."""
+
+    def __init__(self, has_photo):
+        self.has_photo = has_photo
+
+
 def planted(named, *, photos=True, dtype=np.float32):
-    """A builder over products whose colour is where their photo's first feature lies; `named` texts say it."""
+    """A builder over products whose colour is the largest of their photo's first features; `named` texts say it."""
     rng = np.random.default_rng(17)
     features = rng.normal(size=(PRODUCTS, FEATURES))
     colour = np.arange(PRODUCTS) % len(COLOURS)
-    features[:, 0] = 3 * (colour - 1) + 0.3 * rng.normal(size=PRODUCTS)
+    features[np.arange(PRODUCTS), colour] += 5
     texts = np.full((PRODUCTS, 2), -1, dtype=np.int32)
     texts[:, 0] = KIND
     texts[named, 1] = np.array(COLOURS)[colour[named]]
-    has_photo = np.full(PRODUCTS, photos)
-    store = SimpleNamespace(has_photo=has_photo, num_products=PRODUCTS)  # no dialogue, positive or state to read
+    store = Catalogue(np.full(PRODUCTS, photos))
     pieces = Pieces(products=texts, turns=np.zeros((0, 1), np.int32), values=np.zeros((0, 1), np.int32))
     builder = BatchBuilder(store, pieces, features.astype(dtype), context_turns=3, photos_per_turn=2, pad=0)
     return builder, np.array(COLOURS)[colour]
@@ -47,7 +51,7 @@ def small_model(words=(KIND, *COLOURS)):
         return Semantic(small_config("small_data").model, small_sizes(completed_words=words))
 
 
-def learned(builder, epochs=150, seed=0):
+def learned(builder, epochs=300, seed=0):
     model = small_model()
     learn_catalogue(model, builder, epochs, seed, quiet)
     return model.eval()
