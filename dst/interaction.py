@@ -56,11 +56,11 @@ class DialogueStateInteraction(nn.Module):
             raise ValueError(f"interaction maps: expected a start of 'random', 'identity' or 'zero', got {start!r}")
         self.maps = nn.ModuleList(nn.Linear(dim, dim, bias=affine) for _ in range(hops))
         self.temperature = temperature
-        for layer in self.maps:
+        for weight in (parameter for name, parameter in self.maps.named_parameters() if name.endswith("weight")):
             if start == "identity":
-                nn.init.eye_(layer.weight)
+                nn.init.eye_(weight)
             elif start == "zero":
-                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(weight)
 
     def expand(self, state: Float[Tensor, "batch slot dim"]) -> StateSpace:
         """M = [S_0; S_1; ...; S_K] and what follows from it alone."""

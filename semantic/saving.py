@@ -97,7 +97,7 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="semantic", tags=["conve
         sizes["slots"] = tuple(sizes["slots"])
         sizes["key_tokens"] = tuple(map(tuple, sizes["key_tokens"]))
         sizes["unset_tokens"], sizes["completed_words"] = tuple(sizes["unset_tokens"]), tuple(sizes["completed_words"])
-        model = cls(ModelConfig.model_validate(description["model"]), Sizes(**sizes))  # type: ignore[call-arg]
+        model = cls(ModelConfig.model_validate(description["model"]), Sizes(**sizes))
         weights = folder / "model.safetensors"
         try:
             load_model(model, str(weights))

@@ -168,7 +168,10 @@ class _Run:
     @property
     def kept(self) -> Semantic:
         """The model that is validated and saved: the average of the weights where one is kept."""
-        return self.model if self.average is None else self.average.module
+        if self.average is None:
+            return self.model
+        assert isinstance(self.average.module, Semantic)
+        return self.average.module
 
     def describe(self) -> None:
         counts = self.examples.counts(self.builder.store)
@@ -318,8 +321,8 @@ def make_optimizer(model: Semantic, config: TrainingConfig) -> torch.optim.Optim
     gates = [gate for gate in gates if gate is not None]
     fixed = [*gates, *(model.completion.parameters() if model.completion is not None else ())]
     others = [p for p in model.parameters() if p.requires_grad and not any(p is other for other in fixed)]
-    groups = [{"params": others}, {"params": gates, "lr": config.gate_learning_rate or config.learning_rate}]
-    groups = [group for group in groups if group["params"]]
+    rate = config.gate_learning_rate or config.learning_rate
+    groups: list[dict[str, Any]] = [{"params": others}, *([{"params": gates, "lr": rate}] if gates else [])]
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
