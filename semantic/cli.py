@@ -296,8 +296,12 @@ def _print_store(path: Path, manifest: dict[str, Any]) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    where: dict[str, list[str]] = {}
+    for example in manifest["rejected_examples"]:
+        where.setdefault(example["reason"].split(": ")[0], []).append(example["where"])
     for reason, count in manifest["rejected"].items():
-        out.print(f"  rejected: {count} x {reason}", highlight=False, markup=False, soft_wrap=True)
+        first = f" (first: {where[reason][0]})" if reason in where else ""
+        out.print(f"  rejected: {count} x {reason}{first}", highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> None:

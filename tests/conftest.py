@@ -21,7 +21,7 @@ install_import_hook(
     "beartype.beartype",
 )
 
-pytest_plugins = ["tests.worlds"]
+pytest_plugins = ["tests.worlds", "tests.commands"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -1,4 +1,4 @@
-"""Training runs: what they leave, that they repeat bit for bit, interrupted or not, and what they must not look at."""
+"""Training runs: what they leave, that they repeat bit for bit, and what they must not look at."""
 
 import json
 import math
@@ -18,57 +18,23 @@ from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 from semantic.evaluation import evaluate, evaluate_examples
 from semantic.model import Semantic
-from semantic.progress import Progress
-from semantic.runs import RunError, RunFolder
-from semantic.settings import Config, TrainingConfig
+from semantic.runs import RunError
+from semantic.settings import TrainingConfig
 from semantic.trainer import TrainingError, evaluate_run, linear_decay, make_optimizer, train
-from tests.worlds import STATELESS, changed_copy, tiny_values, with_turn_texts, without_seconds
+from tests.worlds import (
+    STATELESS,
+    Listener,
+    assert_same_run,
+    changed_copy,
+    same_weights,
+    tiny_values,
+    weights,
+    with_changes,
+    with_turn_texts,
+    without_seconds,
+)
 
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("precision", "recall", "ndcg")]
-
-
-class Listener(Progress):
-    """Keeps what a run says."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
-def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
-    return Semantic.from_pretrained(folder.model).state_dict()
-
-
-def same_weights(first: RunFolder, second: RunFolder) -> bool:
-    left, right = weights(first), weights(second)
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
-
-
-def assert_same_run(first: RunFolder, second: RunFolder) -> None:
-    assert without_seconds(first.metrics) == without_seconds(second.metrics)
-    assert same_weights(first, second)
-    assert pq.read_table(first.queries).equals(pq.read_table(second.queries))
-    left, right = (json.loads(folder.summary.read_text()) for folder in (first, second))
-    changing = ("seconds", "peak_memory_mb")
-    assert {k: v for k, v in left.items() if k not in changing} == {k: v for k, v in right.items() if k not in changing}
-
-
-@pytest.fixture(scope="module")
-def config(shop_path: Path, shop_features: Path) -> Config:
-    """Three epochs with D_F and D_P."""
-    overrides = (f"data.unlabelled=[{STATELESS}]", "data.labelled_share=0.5", "training.epochs=3")
-    return make_config(tiny_values(shop_path, shop_features), overrides)
-
-
-@pytest.fixture(scope="module")
-def run(config: Config, tmp_path_factory) -> RunFolder:
-    return train(config, runs=tmp_path_factory.mktemp("runs"))
-
-
-def with_changes(config: Config, *overrides: str) -> Config:
-    return make_config(config.model_dump(mode="json"), overrides)
 
 
 def test_a_run_leaves_every_file(run, config):
@@ -298,121 +264,6 @@ def test_a_fold_has_a_folder_of_its_own(tiny, tmp_path, shop):
     expected = [turn for name in ("train", "valid", "test") for turn in
                 shop.example_turns[shop.split(name).start : shop.split(name).stop, 1].tolist()]  # fmt: skip
     assert sorted(queries) == sorted(expected)
-
-
-class Stop(BaseException):
-    """Stands for whatever ends a process."""
-
-
-def interrupt(monkeypatch, owner: object, name: str, call: int, *, before: bool) -> None:
-    """Raise Stop at the `call`-th call of a method, before it does its work or after."""
-    original, calls = getattr(owner, name), 0
-
-    def counted(*arguments, **named):
-        nonlocal calls
-        calls += 1
-        if calls == call and before:
-            raise Stop
-        result = original(*arguments, **named)
-        if calls == call:
-            raise Stop
-        return result
-
-    monkeypatch.setattr(owner, name, counted)
-
-
-@pytest.mark.parametrize(
-    ("owner", "name", "call", "before"),
-    [
-        (trainer._Run, "_step", 2, False),  # within the first epoch: nothing is saved yet
-        (trainer._Run, "_step", 12, False),  # within a later one
-        (Semantic, "save_pretrained", 1, False),  # best weights of an epoch whose state is not saved
-        (RunFolder, "append_metrics", 2, False),  # a line of metrics whose state is not saved
-        (RunFolder, "save_state", 1, True),
-        (RunFolder, "save_state", 2, False),
-        (trainer, "write_summary", 1, True),  # after the last epoch
-    ],
-)
-def test_an_interrupted_run_goes_on_to_the_same_bits(config, run, tmp_path, monkeypatch, owner, name, call, before):
-    with monkeypatch.context() as patch:
-        interrupt(patch, owner, name, call, before=before)
-        with pytest.raises(Stop):
-            train(config, runs=tmp_path)
-    folder = RunFolder.of(config, tmp_path)
-    assert not folder.summary.is_file()
-    torch.manual_seed(5)
-
-    assert_same_run(train(config, runs=tmp_path, resume=True), run)
-    assert list(folder.path.rglob("*.partial")) == []
-
-
-def test_averaged_weights_are_resumed_too(config, run, tmp_path, monkeypatch):
-    averaged = with_changes(config, "training.average=0.9")
-    whole = train(averaged, runs=tmp_path / "whole")
-    with monkeypatch.context() as patch:
-        interrupt(patch, RunFolder, "save_state", 2, before=False)
-        with pytest.raises(Stop):
-            train(averaged, runs=tmp_path / "stopped")
-    assert_same_run(train(averaged, runs=tmp_path / "stopped", resume=True), whole)
-    assert not same_weights(whole, run)
-
-
-def test_resuming_says_where_it_goes_on(config, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        interrupt(patch, RunFolder, "save_state", 2, before=False)
-        with pytest.raises(Stop):
-            train(config, runs=tmp_path)
-    listener = Listener()
-    train(config, runs=tmp_path, resume=True, progress=listener)
-    assert "resuming after epoch 2 of 3" in listener.said
-    assert sum(line.startswith("epoch ") for line in listener.said) == 1
-
-
-def test_a_run_that_is_there_is_not_overwritten(config, run):
-    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    with pytest.raises(RunError, match=r"seed_0: expected no run there yet, found one; go on with --resume, or give"):
-        train(config, runs=run.path.parents[2])
-    listener = Listener()
-    train(config, runs=run.path.parents[2], resume=True, progress=listener)
-    assert listener.said == [f"{run.path} is finished; nothing to do."]
-    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
-
-
-def test_resuming_with_another_configuration_names_the_field(config, run):
-    runs = run.path.parents[2]
-    with pytest.raises(RunError, match=r"training.learning_rate: expected 0.003, got 0.01"):
-        train(with_changes(config, "training.learning_rate=0.01"), runs=runs, resume=True)
-    with pytest.raises(RunError, match=r"model.dim: expected 16, got 8; loss.alpha: expected 0.5, got 0.25"):
-        train(with_changes(config, "loss.alpha=0.25", "model.dim=8"), runs=runs, resume=True)
-    # What changes no number may change.
-    assert train(with_changes(config, "training.workers=1", "evaluation.batch_size=3"), runs=runs, resume=True) == run
-
-
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(config, run, tmp_path, monkeypatch):
-    steps = json.loads(run.metrics.read_text().splitlines()[0])["step"]
-    original, calls = trainer.joint_loss, 0
-    labelled = math.ceil(json.loads(run.summary.read_text())["counts"]["labelled_examples"] / 16)
-
-    def broken(*arguments, **named):
-        nonlocal calls
-        calls += 1
-        loss, terms = original(*arguments, **named)
-        terms = {name: term.detach() for name, term in terms.items()}
-        return (loss * math.nan, terms) if calls > labelled else (loss, terms)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer, "joint_loss", broken)
-        message = rf"epoch 2, step {steps + 1}: expected a finite loss, got teacher_ranking .*; the epochs before"
-        with pytest.raises(TrainingError, match=message) as caught:
-            train(config, runs=tmp_path)
-    assert caught.value.exit_code == 1
-    folder = RunFolder.of(config, tmp_path)
-    assert without_seconds(folder.metrics) == without_seconds(run.metrics)[:1]
-    assert folder.load_state()["epoch"] == 1
-    assert Semantic.from_pretrained(folder.model) is not None
-    assert not folder.summary.is_file()
-
-    assert_same_run(train(config, runs=tmp_path, resume=True), run)  # nothing was lost
 
 
 def test_faults_of_the_data_are_found_before_a_folder_is_made(tiny, tmp_path):

@@ -18,7 +18,11 @@ from semantic.datasets.prepare import prepare
 from semantic.datasets.simulator import simulate
 from semantic.datasets.store import Store, open_store
 from semantic.dst.schema import MMD
+from semantic.model import Semantic
+from semantic.progress import Progress
+from semantic.runs import RunFolder
 from semantic.settings import Config
+from semantic.trainer import train
 
 DIALOGUES, PRODUCTS, UNLABELLED = 12, 40, 4
 MASKED = 3  # products whose photo file is taken away
@@ -98,6 +102,38 @@ def without_seconds(metrics: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
+def with_changes(config: Config, *overrides: str) -> Config:
+    return make_config(config.model_dump(mode="json"), overrides)
+
+
+class Listener(Progress):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+    return Semantic.from_pretrained(folder.model).state_dict()
+
+
+def same_weights(first: RunFolder, second: RunFolder) -> bool:
+    left, right = weights(first), weights(second)
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def assert_same_run(first: RunFolder, second: RunFolder) -> None:
+    assert without_seconds(first.metrics) == without_seconds(second.metrics)
+    assert same_weights(first, second)
+    assert pq.read_table(first.queries).equals(pq.read_table(second.queries))
+    left, right = (json.loads(folder.summary.read_text()) for folder in (first, second))
+    changing = ("seconds", "peak_memory_mb")
+    assert {k: v for k, v in left.items() if k not in changing} == {k: v for k, v in right.items() if k not in changing}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _threads_of_fixtures() -> None:
     """Fixtures of a module are made before those of a test: one thread for them too, or their last bits differ."""
@@ -134,3 +170,15 @@ def tiny(shop_path: Path, shop_features: Path):
         return make_config(tiny_values(shop_path, shop_features), overrides)
 
     return configure
+
+
+@pytest.fixture(scope="module")
+def config(shop_path: Path, shop_features: Path) -> Config:
+    """Three epochs with D_F and D_P."""
+    overrides = (f"data.unlabelled=[{STATELESS}]", "data.labelled_share=0.5", "training.epochs=3")
+    return make_config(tiny_values(shop_path, shop_features), overrides)
+
+
+@pytest.fixture(scope="module")
+def run(config: Config, tmp_path_factory) -> RunFolder:
+    return train(config, runs=tmp_path_factory.mktemp("runs"))
