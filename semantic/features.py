@@ -42,7 +42,7 @@ def _digest(backbone: Backbone, store: Store) -> str:
     digest = hashlib.sha256(f"{backbone.name} {store.manifest['checksums']['photos.npy']}".encode())
     for name, value in sorted(backbone.state_dict().items()):
         digest.update(name.encode())
-        digest.update(value.detach().cpu().numpy().tobytes())
+        digest.update((value.detach().cpu() + 0).numpy().tobytes())  # + 0: minus zero is zero
     return digest.hexdigest()[:16]
 
 
