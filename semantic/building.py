@@ -28,8 +28,12 @@ class CheckpointError(ValueError):
     exit_code = 2  # of the command line
 
 
-def build_model(config: Config, store: Store, say: Callable[[str], None]) -> Semantic:
+def build_model(
+    config: Config, store: Store, say: Callable[[str], None], held_out: np.ndarray | None = None
+) -> Semantic:
     """A model ready to train: sizes from the store and the checkpoints, weights from them or drawn from `config.seed`.
+
+    `held_out` are the dialogue rows whose words a vocabulary trained here must not see; None: validation and test.
 
     Raises:
         CheckpointError, BackboneError: a checkpoint that cannot be read or does not fit the configuration.
@@ -46,7 +50,7 @@ def build_model(config: Config, store: Store, say: Callable[[str], None]) -> Sem
             "No text checkpoint given: a WordPiece vocabulary is trained on this data's own text and word vectors start "
             "from scratch (model.text.checkpoint names a BERT-family checkpoint)."
         )
-        texts = _texts(store, (config.data.valid, config.data.test))
+        texts = _texts(config, store, schema, held_out)
         tokenizer, encoder = train_wordpiece(texts, config.model.text.vocabulary), None
         vocabulary, positions = tokenizer.get_vocab_size(), max(config.data.turn_tokens, config.data.product_tokens)
     else:
@@ -102,13 +106,16 @@ def slot_schema(config: Config, store: Store) -> SlotSchema:
     return schema
 
 
-def _texts(store: Store, held_out: tuple[str, ...]) -> Iterator[str]:
-    """All text a vocabulary may be trained on: products, and turns of every split but validation and test."""
+def _texts(config: Config, store: Store, schema: SlotSchema, held_out: np.ndarray | None) -> Iterator[str]:
+    """What a vocabulary is trained on: slot words, product texts, and the turns of dialogues that are not held out."""
+    yield from (*schema.words, UNSET)
     yield from store.product_texts
-    yield from store.state_values
-    first = store.dialogue_first_turn
+    if held_out is None:
+        splits = [store.split(name) for name in (config.data.valid, config.data.test)]
+        held_out = np.concatenate([store.example_turns[split.start : split.stop, 0] for split in splits])
+    first, held = store.dialogue_first_turn, set(held_out.tolist())
     for row, count in enumerate(store.dialogue_turns):
-        if store.dialogue_split(row) not in held_out:
+        if row not in held:
             yield from store.turn_texts[first[row] : first[row] + count]
 
 

@@ -70,7 +70,8 @@ def train(
         torch.set_num_threads(config.training.threads)
     started = time.monotonic()
     accelerator = Accelerator(mixed_precision=config.training.precision)
-    model = build_model(config, store, progress.say)
+    held_out = store.example_turns[np.concatenate([examples.valid, examples.test]), 0]
+    model = build_model(config, store, progress.say, np.unique(held_out))
     builder = batch_builder(model, store, accelerator.device, progress)
     if not folder.config.is_file():
         folder.start(config)

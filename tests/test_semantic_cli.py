@@ -136,7 +136,6 @@ def test_a_folder_with_brackets_is_printed_as_it_is(tmp_path):
     assert semantic("simulate", "a[b]", "--dialogues", 3, "--products", 10, cwd=tmp_path).stdout.startswith("a[b]: ")
 
 
-# 6. needs the fix in finished.load_runs (RUN/evaluations is counted as another run: n=2)
 def test_an_evaluation_is_not_another_run_of_the_table(way, monkeypatch, capsys):
     monkeypatch.chdir(way.folder)
     for words in (["evaluate", RUN], ["report", "runs/tiny/base", "--out", "again"]):

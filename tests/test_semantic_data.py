@@ -275,7 +275,6 @@ def test_a_step_is_a_function_of_seed_epoch_part_and_number_alone(steps):
     assert len({str(step) for step in expected}) == len(expected)
 
 
-# 8. needs a check in data.select_examples
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_no_part_is_trained_on_twice_or_without_right(shop, split):
     with pytest.raises(DataError, match=rf"data.unlabelled: expected splits other than .* got '{split}'"):

@@ -158,7 +158,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read_dialogue(tmp_path / "absent.json")
 
 
-# 9. needs recommend.recommend to normalise each turn before merging, as the store does
 def test_each_merged_turn_is_normalised(model, shop):
     plain = (Turn("user", "", "a red dress"), Turn("user", "", "cheaper please"))
     quoted = tuple(Turn("user", "", f"\u2018{turn.text}\u2019") for turn in plain)

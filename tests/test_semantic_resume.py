@@ -187,9 +187,6 @@ def test_a_run_killed_at_any_moment_and_resumed_ends_as_one_never_stopped(way, t
     assert left["best_epoch"] == right["best_epoch"]
 
 
-# 1. needs the fix of cli.main for typer >= 0.2x (an interrupt ends in exit code 0 and silence).
-#    `start` must then run: [sys.executable, "-c", LISTENING, str(COMMAND), "train", ...]
-# A shell without job control starts its background jobs deaf to the interrupt key.
 LISTENING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
 
