@@ -16,7 +16,7 @@ DATA := data/quickstart
 
 install: .venv/.installed
 
-# Simulate, prepare, train, evaluate, report: the whole way, in about three minutes after the install.
+# Simulate, prepare, train, evaluate, report: the whole way, in less than four minutes after the install.
 quickstart: .venv/.installed
 	test -d $(DATA)/dialogues || $(BIN)/semantic simulate $(DATA)/dialogues --dialogues 400 --products 2000 --seed 0
 	$(BIN)/semantic prepare mmd $(DATA)/dialogues --out $(DATA)/store
