@@ -1,6 +1,7 @@
 """Arrays and tables that grow on disk row by row, so that no corpus has to fit into memory."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ class GrowingLists:
     def append(self, values: Any) -> None:
         self.values.append(values)
         self.offsets.append([self.values.rows])
+
+    def extend(self, lists: Sequence[np.ndarray]) -> None:
+        """Append each of one or more lists."""
+        ends = np.cumsum([len(values) for values in lists], dtype=np.int64)
+        self.offsets.append(self.values.rows + ends)
+        self.values.append(np.concatenate(lists))
 
     def close(self) -> None:
         self.values.close()

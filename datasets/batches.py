@@ -1,7 +1,9 @@
 """From examples to tensors: each turn and each product of a batch stands in it once, and examples point at them."""
 
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from mmap import mmap
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -70,7 +72,7 @@ class Batch(_Movable):
 
 @dataclass(frozen=True)
 class Pieces:
-    """Every text of a store as word pieces, tokenised once: int32 [text, length], NONE beyond a text's end."""
+    """Every text of a store as word pieces, tokenised once: integers [text, length], NONE beyond a text's end."""
 
     products: np.ndarray
     turns: np.ndarray
@@ -93,6 +95,15 @@ class BatchBuilder:
         self.context_turns = context_turns
         self.photos_per_turn = photos_per_turn
         self.pad = pad
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For worker processes: a memory map goes as its file's name, not as a copy of its content."""
+        pieces = {field.name: _portable(getattr(self.pieces, field.name)) for field in fields(Pieces)}
+        return self.__dict__ | {"pieces": pieces, "photos": _portable(self.photos)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        pieces = Pieces(**{name: _opened(array) for name, array in state["pieces"].items()})
+        self.__dict__ = state | {"pieces": pieces, "photos": _opened(state["photos"])}
 
     def batch(self, rows: np.ndarray, candidates: np.ndarray, positive: np.ndarray) -> Batch:
         """The examples `rows` with candidate product ids [batch, candidate], NONE where padded."""
@@ -161,3 +172,15 @@ class BatchBuilder:
 
     def _photos(self, ids: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(self.photos[ids]))
+
+
+def _portable(array: np.ndarray) -> np.ndarray | Path:
+    """The file of a memory map of a whole .npy file; other arrays as they are."""
+    # A part of a map is a map too, and names the same file; only the whole has the map itself beneath it.
+    if isinstance(array, np.memmap) and array.filename and isinstance(array.base, mmap):
+        return Path(array.filename)
+    return array
+
+
+def _opened(array: np.ndarray | Path) -> np.ndarray:
+    return np.load(array, mmap_mode="r", allow_pickle=False) if isinstance(array, Path) else array

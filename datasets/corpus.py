@@ -1,6 +1,6 @@
 """What every reader offers to `prepare`, and which reader a folder needs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,19 +10,24 @@ from semantic.datasets.mmd import MmdCorpus, mmd_generation
 from semantic.datasets.progress import Progress, no_progress
 from semantic.datasets.records import Dialogue, Product
 from semantic.datasets.simmc import SimmcCorpus
+from semantic.datasets.turns import ReadState
 
 
 class Corpus(Protocol):
     """A folder of dialogues and products, read lazily.
 
     Product names are unique and in catalogue order. Turns name the products they show; a name that is not in the
-    catalogue is a dead reference, and `missing_reason` says which kind (None for a name that is there).
+    catalogue is a dead reference, and `missing_reason` says which kind (None for a name that is there). Files of
+    dialogues, at `folders[split]`, are read by `turns.read_dialogue` with `read_state`, in other processes where there
+    are many; what they have for an image, a number or a string, `image_name` turns into a name.
     """
 
     layout: str
     root: Path
     slots: tuple[str, ...]
     splits: tuple[str, ...]
+    folders: Mapping[str, Path]
+    read_state: ReadState
 
     def report(self, faults: Faults) -> None:
         """Say what was left out of the catalogue when the folder was opened."""
@@ -34,10 +39,11 @@ class Corpus(Protocol):
 
     def missing_reason(self, name: str) -> str | None: ...
 
-    def dialogue_files(self, split: str) -> Sequence[Path]: ...
+    def image_name(self, image: int | str) -> str:
+        """The name of the product, or of the dead reference."""
 
     def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
-        """The dialogue in one file, None where it was skipped or holds no turn."""
+        """The dialogue in one file, its images named, None where it was skipped or holds no turn."""
 
     def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]: ...
 

@@ -1,17 +1,17 @@
 """Dialogues and products in MMD's three generations of files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from semantic.datasets.errors import DataError
 from semantic.datasets.faults import Faults
 from semantic.datasets.mmd_catalogue import ID_TABLES, RawCatalogue, read_image_ids, read_url_files
 from semantic.datasets.mmd_states import mmd_state
 from semantic.datasets.progress import Progress, no_progress
-from semantic.datasets.records import BeliefState, Dialogue, Product
+from semantic.datasets.records import Dialogue, Product
 from semantic.datasets.text import product_text
-from semantic.datasets.turns import dialogue_files, read_dialogue, read_json
+from semantic.datasets.turns import ReadState, file_names, named, read_dialogue, read_json
 
 WITH_STATES, WITHOUT_STATES = "MMD2withDST", "MMD2woDST"
 SPLITS = ("train", "valid", "test")
@@ -23,7 +23,7 @@ def mmd_generation(root: Path) -> str | None:
     v3, v2 = (_folders(root / name, splits) for name, splits in ((WITH_STATES, SPLITS), (WITHOUT_STATES, V2_SPLITS)))
     if v3 or v2:
         return "mmd-v3+v2" if v3 and v2 else "mmd-v3" if v3 else "mmd-v2"
-    return "mmd-v1" if any(dialogue_files(folder) for folder in _folders(root, SPLITS).values()) else None
+    return "mmd-v1" if any(file_names(folder) for folder in _folders(root, SPLITS).values()) else None
 
 
 class MmdCorpus:
@@ -46,8 +46,9 @@ class MmdCorpus:
                 f"{{{','.join(SPLITS)}}}/*.json (v1)"
             )
         self.layout = generation
-        self._folders = _split_folders(self.root, generation)
-        self.splits = tuple(self._folders)
+        self.folders: Mapping[str, Path] = _split_folders(self.root, generation)
+        self.splits = tuple(self.folders)
+        self.read_state: ReadState = partial(mmd_state, slots=self.slots)
         self._texts = self.root / "knowledge" / "products_format"
         self._images = self.root / "images" / "images"
         self._raw: RawCatalogue | None = None
@@ -75,26 +76,31 @@ class MmdCorpus:
                 f"{self.root}: expected {' or '.join(ID_TABLES)}, url2img.txt and knowledge/products_format beside the "
                 f"dialogues of {self.layout}, found no {', no '.join(missing)}"
             )
-        files = read_url_files(lines)
-        self._photos = _stems(files)
+        products = self._read_photos(lines)
         for url, number in read_image_ids(tables[0]).items():
             self._known_ids.add(number)
-            if url in files:
-                self._by_id[number] = Path(files[url]).stem
+            if url in products:
+                self._by_id[number] = products[url]
 
     def _open_v1(self, progress: Progress) -> None:
         self._raw = RawCatalogue(self.root / "raw_catalog", progress)
         lines = self.root / "url2img.txt"
         if lines.is_file():
-            files = read_url_files(lines)
-            self._photos = _stems(files)
-            self._by_url = {url: Path(file).stem for url, file in files.items()}
+            self._by_url = self._read_photos(lines)
             for url, product in self._by_url.items():
                 if url in self._raw.by_url:
                     self._entries.setdefault(product, self._raw.by_url[url])
         else:
             self._entries = {name: name for name in self._raw.entries}
             self._by_url = self._raw.by_url
+
+    def _read_photos(self, lines: Path) -> dict[str, str]:
+        """URL -> product, by its photo file; of several files with one stem the first is its photo."""
+        products = {}
+        for url, file in read_url_files(lines).items():
+            products[url] = Path(file).stem
+            self._photos.setdefault(products[url], file)
+        return products
 
     def report(self, faults: Faults) -> None:
         for path, detail in (self._raw.malformed if self._raw else {}).items():
@@ -125,28 +131,23 @@ class MmdCorpus:
             return "image id without URL"
         return "URL without file"
 
-    def dialogue_files(self, split: str) -> Sequence[Path]:
-        return dialogue_files(self._folders[split])
-
-    def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
-        return read_dialogue(path, faults, self._image_name, self._state)
-
-    def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:
-        faults = faults or Faults()
-        for path in self.dialogue_files(split):
-            dialogue = self.dialogue(path, faults)
-            if dialogue is not None:
-                yield dialogue
-
-    def _image_name(self, image: Any) -> str:
+    def image_name(self, image: int | str) -> str:
         if isinstance(image, str):
             if not image.isdecimal():
                 return self._by_url.get(image, image)
             image = int(image)
-        return self._by_id.get(image) or f"id {image}"
+        return self._by_id.get(image) or f"id {int(image)}"
 
-    def _state(self, turn: dict[str, Any], where: str, faults: Faults) -> BeliefState | None:
-        return mmd_state(turn, self.slots, where, faults)
+    def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
+        dialogue = read_dialogue(path, faults, self.read_state)
+        return dialogue and named(dialogue, self.image_name)
+
+    def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:
+        faults = faults or Faults()
+        for name in file_names(self.folders[split]):
+            dialogue = self.dialogue(self.folders[split] / name, faults)
+            if dialogue is not None:
+                yield dialogue
 
 
 def _folders(root: Path, splits: tuple[str, ...]) -> dict[str, Path]:
@@ -161,11 +162,3 @@ def _split_folders(root: Path, generation: str) -> dict[str, Path]:
         return v2
     v3 = _folders(root / WITH_STATES, SPLITS)
     return v3 | {f"v2_{split}": folder for split, folder in v2.items()}
-
-
-def _stems(files: dict[str, str]) -> dict[str, str]:
-    """Product -> photo file; of several files with one stem the first."""
-    photos: dict[str, str] = {}
-    for file in files.values():
-        photos.setdefault(Path(file).stem, file)
-    return photos

@@ -4,9 +4,10 @@ import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,14 @@ from semantic.datasets.preparing_products import (
 )
 from semantic.datasets.progress import Progress, no_progress
 from semantic.datasets.store import FILES, FORMAT, MANIFEST, VERSION, file_digest, read_manifest
+from semantic.datasets.turns import file_names
+from semantic.datasets.workers import Workers
 
 PARTIAL = "partial"
 TEXT_BYTES = 512  # a product's name and text on disk, roughly
+REPORT_EVERY = 1000  # files whose size is asked for
+WORTH_WORKERS = 2000
+"""Products and dialogues below which other processes would take longer to start than they save."""
 
 _logger = logging.getLogger(__name__)
 
@@ -42,18 +48,21 @@ def prepare(
     photo_size: int = 64,
     photo_resize: int = 72,
     overwrite: bool = False,
+    workers: int = 0,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write the store of `corpus` into the folder `out`; its manifest is returned.
 
     Work goes into `out/partial`: photos by blocks with a journal, then the dialogues. Files move to their place when
     all are whole, the manifest last. A store of the same source and settings that is there already is left as it is.
+    `workers` processes read dialogues and decode photos while this one writes; with 0 it does both.
     DataError: a store of something else in `out`, too little disk, no example in any split, and under
     `on_error="stop"` the first malformed file or unknown slot.
     """
     out, limits = Path(out), limits or Limits()
     products, faults = ProductSettings(missing_photo, photo_resize, photo_size), Faults(on_error)
-    source, sizes = _source(corpus)
+    team = Workers(workers)
+    source, dialogues, dialogue_bytes = _source(corpus, progress)
     settings = {"source": source, "slots": list(corpus.slots), "limits": asdict(limits), **asdict(products)}
     finished = _take_place(out, settings, overwrite)
     if finished is not None:
@@ -61,13 +70,17 @@ def prepare(
         progress("already prepared", 1, 1)
         return finished
     partial = out / PARTIAL
-    with _full_disk(out):
+    catalogue = len(corpus.product_names())
+    if catalogue + dialogues < WORTH_WORKERS:
+        team = Workers(0)
+    with _full_disk(out), closing(team):
         partial.mkdir(parents=True, exist_ok=True)
         _keep_photos(out)
-        _check_disk(out, len(corpus.product_names()), sizes, products)
+        _check_disk(out, catalogue, dialogue_bytes, products)
         corpus.report(faults)
-        prepared = prepare_products(corpus, partial, products, source["catalogue"], faults, progress)
-        splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress)
+        prepared = prepare_products(corpus, partial, products, source["catalogue"], faults, progress, team)
+        splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, team)
+        team.close()
         _check_examples(corpus, splits, prepared.counts, faults)
         manifest = {
             "format": FORMAT,
@@ -84,21 +97,26 @@ def prepare(
     return manifest
 
 
-def _source(corpus: Corpus) -> tuple[dict[str, str], int]:
-    """Where the data comes from, with fingerprints of catalogue and dialogue files; and the bytes of the latter."""
-    digest, total = hashlib.sha256(), 0
-    for split in corpus.splits:
-        for path in corpus.dialogue_files(split):
-            size = path.stat().st_size
-            digest.update(f"{split} {path.name} {size}\n".encode())
+def _source(corpus: Corpus, progress: Progress) -> tuple[dict[str, str], int, int]:
+    """Where the data comes from, with fingerprints of catalogue and dialogue files; the latter's number and bytes."""
+    digest, done, total = hashlib.sha256(), 0, 0
+    names = {split: file_names(corpus.folders[split]) for split in corpus.splits}
+    files = sum(map(len, names.values()))
+    for split in names:
+        for name in names[split]:
+            size = os.stat(corpus.folders[split] / name).st_size
+            digest.update(f"{split} {name} {size}\n".encode())
             total += size
+            done += 1
+            if done % REPORT_EVERY == 0:
+                progress("looking for changes", done, files)
     source = {
         "layout": corpus.layout,
         "root": str(corpus.root.resolve()),
         "catalogue": catalogue_digest(corpus.product_names()),
         "dialogues": digest.hexdigest(),
     }
-    return source, total
+    return source, files, total
 
 
 def _take_place(out: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
@@ -158,6 +176,7 @@ def _check_examples(
 
 def _checksums(folder: Path, progress: Progress) -> dict[str, str]:
     checksums = {}
+    progress("checksums", 0, len(FILES))
     for done, name in enumerate(FILES, 1):
         checksums[name] = file_digest(folder / name)
         progress("checksums", done, len(FILES))

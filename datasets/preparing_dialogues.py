@@ -1,7 +1,8 @@
 """The dialogues and examples of a prepared store, written as they are read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ from semantic.datasets.arrays import GrowingArray, GrowingLists, GrowingTable
 from semantic.datasets.corpus import Corpus
 from semantic.datasets.errors import DataError
 from semantic.datasets.faults import Faults
-from semantic.datasets.merging import merge_turns
 from semantic.datasets.progress import Progress
-from semantic.datasets.records import BeliefState, Dialogue, Turn
+from semantic.datasets.reading_dialogues import ReadDialogue, ReadTurn, read_files
+from semantic.datasets.records import BeliefState
+from semantic.datasets.resolving import Resolver
+from semantic.datasets.turns import file_names
+from semantic.datasets.workers import Workers
+
+FILES_AT_ONCE = 32
+"""Dialogue files that are read together, by one process."""
 
 UNSET = "none"
 
@@ -45,29 +52,42 @@ class Limits:
 
 
 def prepare_dialogues(
-    corpus: Corpus, folder: Path, rows: Mapping[str, int], limits: Limits, faults: Faults, progress: Progress
+    corpus: Corpus,
+    folder: Path,
+    rows: Mapping[str, int],
+    limits: Limits,
+    faults: Faults,
+    progress: Progress,
+    workers: Workers,
 ) -> dict[str, dict[str, int]]:
     """Write the dialogue and example files into `folder`; returned are the counts of each split.
 
-    One dialogue at a time is in memory. An example is a merged system turn with a turn before it and at least one
-    positive and one negative among `rows`.
+    A few dialogues at a time are in memory, and the names of the files. An example is a merged system turn with a turn
+    before it and at least one positive and one negative among `rows`.
     """
-    files = {split: corpus.dialogue_files(split) for split in corpus.splits}
-    total, done = sum(map(len, files.values())), 0
+    names = {split: file_names(corpus.folders[split]) for split in corpus.splits}
+    total, done = sum(map(len, names.values())), 0
+    read = partial(read_files, read_state=corpus.read_state, on_error=faults.on_error)
     writer = _Writer(corpus, folder, rows, limits, faults)
     try:
-        for split, paths in files.items():
+        for split in names:
             writer.open_split(split)
-            for path in paths:
-                dialogue = corpus.dialogue(path, faults)
-                if dialogue is not None:
-                    writer.write(dialogue)
-                done += 1
-                progress("dialogues", done, total)
+            for files in workers.map(read, _tasks(corpus.folders[split], names[split])):
+                for file in files:
+                    faults.merge(file.counts, file.examples)
+                    if file.dialogue is not None:
+                        writer.write(file.dialogue)
+                    done += 1
+                    progress("dialogues", done, total)
         writer.close()
     finally:
         writer.release()
     return writer.counts
+
+
+def _tasks(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, Sequence[str]]]:
+    for start in range(0, len(names), FILES_AT_ONCE):
+        yield folder, names[start : start + FILES_AT_ONCE]
 
 
 @dataclass
@@ -93,43 +113,42 @@ class _Writer:
         self.positives = GrowingLists(folder, "positives")
         self.negatives = GrowingLists(folder, "negatives")
         self.values = {UNSET: 0}
-        self.dead: set[str] = set()
+        self.resolve = Resolver(self.corpus.image_name, self.rows)
+        self.first = np.empty(len(self.rows), np.int64)  # of each product, scratch of `_distinct` and `_without`
         self.split = ""
 
     def open_split(self, split: str) -> None:
         self.split = split
         self.counts[split] = dict.fromkeys(COUNTS, 0)
 
-    def write(self, dialogue: Dialogue) -> None:
+    def write(self, dialogue: ReadDialogue) -> None:
         where = f"{self.split} dialogue {dialogue.name!r}"
-        merged = merge_turns(dialogue.turns)
-        states = sum(turn.state is not None for turn in dialogue.turns)
-        self._count(dialogues=1, dialogues_with_states=int(states > 0), states=states)
-        self._count(turns=len(dialogue.turns), merged_turns=len(merged))
-        first = self.turns.rows
-        for index, (turn, size) in enumerate((item.turn, item.merged) for item in merged):
+        self._count(dialogues=1, dialogues_with_states=int(dialogue.states > 0), states=dialogue.states)
+        self._count(turns=dialogue.turns, merged_turns=len(dialogue.merged))
+        first, images = self.turns.rows, []
+        for index, turn in enumerate(dialogue.merged):
             place = f"{where} merged turn {index}"
-            self.turns.append(turn.speaker, turn.act, turn.text, size)
-            shown = self._resolve(turn.images, place)
-            self.images.append(shown)
-            self.states.append(self._state(turn.state))
-            if turn.speaker == "system" and turn.images:
+            self.turns.append(turn.speaker, turn.act, turn.text, turn.merged)
+            shown = self.resolve(turn.images, partial(self._dead, place=place))
+            images.append(shown)
+            if turn.recommends:
                 self._count(recommendation_turns=1)
                 self._example(turn, index, first + index, shown, place)
-        self.dialogues.append(dialogue.name, self.split, first, len(merged))
+        self.images.extend(images)
+        self.states.append([self._state(turn.state) for turn in dialogue.merged])
+        self.dialogues.append(dialogue.name, self.split, first, len(dialogue.merged))
 
-    def _example(self, turn: Turn, index: int, row: int, shown: list[int], place: str) -> None:
-        positives = list(dict.fromkeys(shown))
-        others = list(dict.fromkeys(self._resolve(turn.negatives, place)))
-        shown_as_positive = set(positives)
-        negatives = [product for product in others if product not in shown_as_positive]
+    def _example(self, turn: ReadTurn, index: int, row: int, shown: np.ndarray, place: str) -> None:
+        positives = self._distinct(shown)
+        others = self._distinct(self.resolve(turn.negatives, partial(self._dead, place=place)))
+        negatives = self._without(positives, others)
         for _ in range(len(others) - len(negatives)):
             self.faults.note("negative that is also a positive", place)
         for reason, rejected in (
             ("recommendation without context", index == 0),
             ("recommendation without negatives", not turn.negatives),
-            ("recommendation without a positive that resolves", not positives),
-            ("recommendation without a negative that resolves", not negatives),
+            ("recommendation without a positive that resolves", not len(positives)),
+            ("recommendation without a negative that resolves", not len(negatives)),
         ):
             if rejected:
                 self.faults.note(reason, place)
@@ -140,19 +159,21 @@ class _Writer:
         self.negatives.append(negatives)
         self._count(examples=1, positives=len(positives), negatives=len(negatives))
 
-    def _resolve(self, names: Iterable[str], place: str) -> list[int]:
-        """Product rows of the names that have one. A dead reference is counted once, however often it is named."""
-        found = []
-        for name in names:
-            row = self.rows.get(name)
-            if row is not None:
-                found.append(row)
-            elif name not in self.dead:
-                self.dead.add(name)
-                reason = self.corpus.missing_reason(name)
-                if reason is not None:  # products of the catalogue that were dropped are counted already
-                    self.faults.note(reason, place, name)
-        return found
+    def _distinct(self, rows: np.ndarray) -> np.ndarray:
+        """Each row once, in the order in which they first occur. No sort: a few steps over a thousand rows."""
+        places = np.arange(len(rows))
+        self.first[rows[::-1]] = places[::-1]  # of a row that is there twice the last assignment stays: the first place
+        return rows[self.first[rows] == places]
+
+    def _without(self, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """The `others`, just made distinct, that are not among `rows`."""
+        self.first[rows] = -1
+        return others[self.first[others] >= 0]
+
+    def _dead(self, name: str, place: str) -> None:
+        reason = self.corpus.missing_reason(name)
+        if reason is not None:  # products of the catalogue that were dropped are counted already
+            self.faults.note(reason, place, name)
 
     def _state(self, state: BeliefState | None) -> list[int]:
         if state is None:

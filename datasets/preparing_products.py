@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from semantic.datasets.errors import DataError
 from semantic.datasets.faults import Faults
 from semantic.datasets.photos import CROP, RESIZE, PhotoError, decode_photo
 from semantic.datasets.progress import Progress
+from semantic.datasets.workers import Workers
 
 BLOCK = 256
-"""Products between two lines of the journal: what an interruption may lose."""
+"""Products between two lines of the journal, decoded by one process: what an interruption may lose."""
 
 JOURNAL, TEXTS, PHOTOS = "journal.jsonl", "products.jsonl", "photos.npy"
 
@@ -59,7 +60,13 @@ def catalogue_digest(names: Sequence[str]) -> str:
 
 
 def prepare_products(
-    corpus: Corpus, folder: Path, settings: ProductSettings, digest: str, faults: Faults, progress: Progress
+    corpus: Corpus,
+    folder: Path,
+    settings: ProductSettings,
+    digest: str,
+    faults: Faults,
+    progress: Progress,
+    workers: Workers,
 ) -> PreparedProducts:
     """Write photos.npy, has_photo.npy and products.parquet into `folder`, going on from the journal found there.
 
@@ -76,21 +83,20 @@ def prepare_products(
     try:
         texts.truncate(last["texts"])
         texts.seek(0, os.SEEK_END)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(last["read"], len(names), BLOCK):
-                block = names[start : start + BLOCK]
-                found = Faults(faults.on_error)
-                for loaded in pool.map(lambda name: _load(corpus, name, settings), block):
-                    _write(loaded, settings, photos, texts, found)
-                photos.flush()
-                texts.flush()
-                faults.merge(found.counts, found.examples)
-                read = start + len(block)
-                journal.append(
-                    {"read": read, "rows": photos.rows, "texts": texts.tell(), "counts": found.counts}
-                    | {"examples": found.examples}
-                )
-                progress("photos", read, len(names))
+        read = last["read"]
+        for block in workers.map(partial(_decoded, settings=settings), _blocks(corpus, names[read:])):
+            found = Faults(faults.on_error)
+            for loaded in block:
+                _write(loaded, settings, photos, texts, found)
+            photos.flush()
+            texts.flush()
+            faults.merge(found.counts, found.examples)
+            read += len(block)
+            journal.append(
+                {"read": read, "rows": photos.rows, "texts": texts.tell(), "counts": found.counts}
+                | {"examples": found.examples}
+            )
+            progress("photos", read, len(names))
         photos.close()
     finally:
         photos.release()
@@ -154,26 +160,39 @@ def _size(path: Path) -> int:
 class _Loaded:
     name: str
     text: str | None = None
+    photo: Path | None = None  # to be decoded
     pixels: np.ndarray | None = None
     reason: str | None = None  # why text or photo is missing
     detail: str = ""
 
 
-def _load(corpus: Corpus, name: str, settings: ProductSettings) -> _Loaded:
+def _blocks(corpus: Corpus, names: Sequence[str]) -> Iterator[list[_Loaded]]:
+    for start in range(0, len(names), BLOCK):
+        yield [_load(corpus, name) for name in names[start : start + BLOCK]]
+
+
+def _load(corpus: Corpus, name: str) -> _Loaded:
     try:
         product = corpus.product(name)
     except DataError as error:
         return _Loaded(name, reason="malformed product file", detail=str(error))
     if product.text is None:
         return _Loaded(name, reason="no product text")
-    if product.photo is None:
-        return _Loaded(name, product.text, reason="no photo file")
+    return _Loaded(name, product.text, product.photo, reason="no photo file" if product.photo is None else None)
+
+
+def _decoded(block: list[_Loaded], settings: ProductSettings) -> list[_Loaded]:
+    """The block with its photos' pixels, or the reason why there are none."""
+    return [loaded if loaded.photo is None else _decode(loaded, loaded.photo, settings) for loaded in block]
+
+
+def _decode(loaded: _Loaded, photo: Path, settings: ProductSettings) -> _Loaded:
     try:
-        return _Loaded(name, product.text, decode_photo(product.photo, settings.photo_resize, settings.photo_size))
+        return replace(loaded, pixels=decode_photo(photo, settings.photo_resize, settings.photo_size))
     except FileNotFoundError:
-        return _Loaded(name, product.text, reason="no photo file", detail=product.photo.name)
+        return replace(loaded, reason="no photo file", detail=photo.name)
     except PhotoError as error:
-        return _Loaded(name, product.text, reason="photo does not decode", detail=str(error))
+        return replace(loaded, reason="photo does not decode", detail=str(error))
 
 
 def _write(loaded: _Loaded, settings: ProductSettings, photos: GrowingArray, texts: Any, faults: Faults) -> None:
@@ -191,6 +210,7 @@ def _write(loaded: _Loaded, settings: ProductSettings, photos: GrowingArray, tex
 
 def _finish(folder: Path, catalogue: int) -> PreparedProducts:
     rows: dict[str, int] = {}
+    photos: list[bool] = []
     table = GrowingTable(folder / "products.parquet", {"name": pa.string(), "text": pa.string()})
     has_photo = GrowingArray(folder / "has_photo.npy", np.bool_)
     try:
@@ -199,20 +219,20 @@ def _finish(folder: Path, catalogue: int) -> PreparedProducts:
                 name, text, photo = json.loads(line)
                 rows[name] = len(rows)
                 table.append(name, text)
-                has_photo.append([photo])
+                photos.append(photo)
+        has_photo.append(photos)
         table.close()
         has_photo.close()
     finally:
         table.release()
         has_photo.release()
-    with_photo = int(np.load(folder / "has_photo.npy").sum())
     return PreparedProducts(
         rows,
         {
             "catalogue": catalogue,
             "total": len(rows),
             "with_text": len(rows),
-            "with_photo": with_photo,
-            "masked_photos": len(rows) - with_photo,
+            "with_photo": sum(photos),
+            "masked_photos": len(rows) - sum(photos),
         },
     )

@@ -1,6 +1,7 @@
 """Dialogues and products in the SIMMC layout."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from semantic.datasets.errors import DataError
 from semantic.datasets.faults import Faults
 from semantic.datasets.records import BeliefState, Dialogue, Product
 from semantic.datasets.text import product_text, state_value_text
-from semantic.datasets.turns import dialogue_files, read_dialogue, read_json
+from semantic.datasets.turns import ReadState, file_names, named, read_dialogue, read_json
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 IGNORED_SLOTS = frozenset({"size"})
@@ -34,8 +35,9 @@ class SimmcCorpus:
                 f"{self.root}: expected the SIMMC layout (img_attrs/img_attrs.json and folders such as train, valid, "
                 f"test with one dialogue a JSON file), found {_listing(self.root)}"
             )
-        self._folders = {folder.name: folder for folder in folders}
-        self.splits = tuple(self._folders)
+        self.folders: Mapping[str, Path] = {folder.name: folder for folder in folders}
+        self.splits = tuple(self.folders)
+        self.read_state: ReadState = partial(simmc_state, slots=self.slots)
         texts = read_json(attributes)
         if not isinstance(texts, dict):
             raise DataError(
@@ -62,32 +64,35 @@ class SimmcCorpus:
     def missing_reason(self, name: str) -> str | None:
         return None if name in self._texts else "image name without a product"
 
-    def dialogue_files(self, split: str) -> Sequence[Path]:
-        return dialogue_files(self._folders[split])
+    def image_name(self, image: int | str) -> str:
+        return str(image)
 
     def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
-        return read_dialogue(path, faults, str, self._state)
+        dialogue = read_dialogue(path, faults, self.read_state)
+        return dialogue and named(dialogue, self.image_name)
 
     def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:
         faults = faults or Faults()
-        for path in self.dialogue_files(split):
-            dialogue = self.dialogue(path, faults)
+        for name in file_names(self.folders[split]):
+            dialogue = self.dialogue(self.folders[split] / name, faults)
             if dialogue is not None:
                 yield dialogue
 
-    def _state(self, turn: dict[str, Any], where: str, faults: Faults) -> BeliefState | None:
-        dst = turn.get("dst")
-        if not isinstance(dst, dict):
-            return None
-        state = {}
-        for slot, value in (dst.get("slot_values") or {}).items():
-            if slot in IGNORED_SLOTS and slot not in self.slots:
-                faults.note(f"slot {slot!r} left out", where)
-            elif slot not in self.slots:
-                faults.fault("unknown slot", where, f"expected a slot of {', '.join(self.slots)}, found {slot!r}")
-            elif text := state_value_text(value):
-                state[slot] = text
-        return state
+
+def simmc_state(turn: dict[str, Any], slots: tuple[str, ...], where: str, faults: Faults) -> BeliefState | None:
+    """The turn's `dst.slot_values`, texts normalised. A slot outside the schema is a fault, `size` beside it a note."""
+    dst = turn.get("dst")
+    if not isinstance(dst, dict):
+        return None
+    state = {}
+    for slot, value in (dst.get("slot_values") or {}).items():
+        if slot in IGNORED_SLOTS and slot not in slots:
+            faults.note(f"slot {slot!r} left out", where)
+        elif slot not in slots:
+            faults.fault("unknown slot", where, f"expected a slot of {', '.join(slots)}, found {slot!r}")
+        elif text := state_value_text(value):
+            state[slot] = text
+    return state
 
 
 def _split_folders(root: Path) -> list[Path]:

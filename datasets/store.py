@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic.datasets.errors import DataError
@@ -16,6 +18,8 @@ from semantic.datasets.errors import DataError
 FORMAT = "semantic-store"
 VERSION = 1
 MANIFEST = "manifest.json"
+BLOCK = 65_536
+"""Rows of a text column read at once, and of a row group of the tables."""
 
 FILES = (
     "products.parquet",
@@ -123,6 +127,42 @@ class Store:
     def _column(self, table: str, name: str) -> list[Any]:
         return pq.read_table(self.path / f"{table}.parquet", columns=[name]).column(0).to_pylist()
 
+    def _numbers(self, table: str, name: str) -> np.ndarray:
+        column = pq.read_table(self.path / f"{table}.parquet", columns=[name]).column(0)
+        return column.to_numpy().astype(np.int64)
+
+    def rows(self, table: str) -> int:
+        """Rows of a Parquet table: "products", "dialogues", "turns" or "state_values"."""
+        return pq.read_metadata(self.path / f"{table}.parquet").num_rows
+
+    def texts(self, table: str, column: str, start: int, stop: int) -> list[str]:
+        """Rows `start` to `stop` (excluded) of a text column, a missing text as ""; only their part of the file is read."""
+        file, texts, first = pq.ParquetFile(self.path / f"{table}.parquet"), [], 0
+        for group in range(file.num_row_groups):
+            after = first + file.metadata.row_group(group).num_rows
+            if first < stop and after > start:
+                part = file.read_row_group(group, [column]).column(0)
+                texts += part.slice(max(0, start - first), min(stop, after) - max(start, first)).to_pylist()
+            first = after
+        return [text or "" for text in texts]
+
+    def all_texts(self, table: str, column: str) -> Iterator[str]:
+        """A text column from top to bottom, a part of it in memory at a time."""
+        for group in range(0, self.rows(table), BLOCK):
+            yield from self.texts(table, column, group, group + BLOCK)
+
+    def product_column(self, column: str, rows: Sequence[int]) -> list[str]:
+        """ "name" or "text" of some products, without reading the others into Python."""
+        values = pq.read_table(self.path / "products.parquet", columns=[column]).column(0)
+        return [text or "" for text in values.take(pa.array(rows, pa.int64())).to_pylist()]
+
+    def product_rows(self, names: Iterable[str]) -> dict[str, int]:
+        """Name -> row of those names that are products, without reading the others into Python."""
+        wanted = pa.array(sorted(set(names)), pa.string())
+        column = pq.read_table(self.path / "products.parquet", columns=["name"]).column(0)
+        found = pc.index_in(wanted, column.combine_chunks()).to_pylist()
+        return {name: row for name, row in zip(wanted.to_pylist(), found, strict=True) if row is not None}
+
     @property
     def num_products(self) -> int:
         return len(self.has_photo)
@@ -150,7 +190,7 @@ class Store:
     @cached_property
     def turn_merged(self) -> np.ndarray:
         """How many file turns each turn was merged from, int64 [turn]."""
-        return np.asarray(self._column("turns", "merged"), dtype=np.int64)
+        return self._numbers("turns", "merged")
 
     @cached_property
     def dialogue_names(self) -> list[str]:
@@ -163,11 +203,11 @@ class Store:
 
     @cached_property
     def dialogue_first_turn(self) -> np.ndarray:
-        return np.asarray(self._column("dialogues", "first_turn"), dtype=np.int64)
+        return self._numbers("dialogues", "first_turn")
 
     @cached_property
     def dialogue_turns(self) -> np.ndarray:
-        return np.asarray(self._column("dialogues", "turns"), dtype=np.int64)
+        return self._numbers("dialogues", "turns")
 
     @cached_property
     def _dialogue_splits(self) -> list[str]:

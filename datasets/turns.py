@@ -1,9 +1,11 @@
 """The turn list that the files of every layout share: one dialogue a JSON file, tolerant of what is in the wild."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from semantic.datasets.errors import DataError
 from semantic.datasets.faults import Faults
@@ -12,8 +14,12 @@ from semantic.datasets.text import utterance_text
 
 SPEAKERS = ("user", "system")
 
-ReadState = Callable[[dict[str, Any], str, Faults], BeliefState | None]
-"""(user turn, where, faults) -> its state, None where the file carries none."""
+
+class ReadState(Protocol):
+    """How a layout writes states. Sent to other processes: a function, or a `partial` of one."""
+
+    def __call__(self, turn: dict[str, Any], *, where: str, faults: Faults) -> BeliefState | None:
+        """The state of a user turn, None where the file carries none."""
 
 
 def read_json(path: Path) -> Any:
@@ -29,18 +35,18 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: expected a list of turns, found JSON nested too deeply to read") from error
 
 
-def dialogue_files(folder: Path) -> list[Path]:
-    """The dialogues of a split, by name. Hidden files (copies some systems leave) are none."""
-    return sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
+def file_names(folder: Path) -> list[str]:
+    """Names of a split's files, sorted. Hidden files (copies some systems leave) are none."""
+    with os.scandir(folder) as entries:
+        return sorted(name for entry in entries if (name := entry.name).endswith(".json") and not name.startswith("."))
 
 
-def read_dialogue(
-    path: Path, faults: Faults, image_name: Callable[[Any], str], read_state: ReadState
-) -> Dialogue | None:
+def read_dialogue(path: Path, faults: Faults, read_state: ReadState) -> Dialogue | None:
     """The dialogue of a file, or None where nothing can be read from it.
 
     A malformed file is a fault. Null turns, turns that are lists (flattened), turns without speaker or utterance
-    and images that are null are notes. A turn's place in messages is its place in the file, from 0.
+    and images that are null are notes. A turn's place in messages is its place in the file, from 0. Images are as the
+    file has them, numbers and strings: see `named`.
     """
     where = f"{path.parent.name} dialogue {path.stem!r}"
     try:
@@ -52,13 +58,22 @@ def read_dialogue(
         return None
     turns = []
     for place, turn in _flat(content, where, faults):
-        read = _read_turn(turn, place, faults, image_name, read_state)
+        read = _read_turn(turn, place, faults, read_state)
         if read is not None:
             turns.append(read)
     if not turns:
         faults.note("dialogue without turns", where)
         return None
     return Dialogue(path.stem, tuple(turns))
+
+
+def named(dialogue: Dialogue, image_name: Callable[[Any], str]) -> Dialogue:
+    """The dialogue with the names of its images in place of what its file has."""
+    turns = (
+        replace(turn, images=tuple(map(image_name, turn.images)), negatives=tuple(map(image_name, turn.negatives)))
+        for turn in dialogue.turns
+    )
+    return replace(dialogue, turns=tuple(turns))
 
 
 def _flat(content: list[Any], where: str, faults: Faults) -> Iterator[tuple[str, Any]]:
@@ -72,9 +87,7 @@ def _flat(content: list[Any], where: str, faults: Faults) -> Iterator[tuple[str,
             yield place, turn
 
 
-def _read_turn(
-    turn: Any, place: str, faults: Faults, image_name: Callable[[Any], str], read_state: ReadState
-) -> Turn | None:
+def _read_turn(turn: Any, place: str, faults: Faults, read_state: ReadState) -> Turn | None:
     if not isinstance(turn, dict):
         faults.note("null turn" if turn is None else "turn that is no object", place)
         return None
@@ -91,22 +104,24 @@ def _read_turn(
         speaker=speaker,
         act=str(turn.get("type") or ""),
         text=utterance_text(text) if isinstance(text, str) else "",
-        images=_names(utterance.get("images"), place, faults, image_name),
-        negatives=_names(utterance.get("false images"), place, faults, image_name),
-        state=read_state(turn, place, faults) if speaker == "user" else None,
+        images=_images(utterance.get("images"), place, faults),
+        negatives=_images(utterance.get("false images"), place, faults),
+        state=read_state(turn, where=place, faults=faults) if speaker == "user" else None,
     )
 
 
-def _names(images: Any, place: str, faults: Faults, image_name: Callable[[Any], str]) -> tuple[str, ...]:
+def _images(images: Any, place: str, faults: Faults) -> tuple[Any, ...]:
     if images is None:
         return ()
     if not isinstance(images, list):
         images = [images]
+    if set(map(type, images)) == {int}:  # a thousand at a time, so not one by one
+        return tuple(images)
     present = [image for image in images if isinstance(image, str | int) and image != ""]
     if len(present) < len(images):
         detail = f"{len(images) - len(present)} of {len(images)}"
         faults.note("turn with images that are neither names nor ids", place, detail)
-    return tuple(image_name(image) for image in present)
+    return tuple(present)
 
 
 def _kind(content: Any) -> str:

@@ -4,14 +4,18 @@ The definition (equation 5 of the paper), for a vector x_0 and state embeddings 
 
     a_k = softmax_i(cos(x_k, S_k,i) / temperature);   S_{k+1} = W_{k+1} S_k;   x_{k+1} = x_k + sum_i a_k,i S_{k+1},i
 
-What is returned is x_K and a_K. Here it is computed in state space. Every x_k is x_0 plus a combination, with
-coefficients c_k, of the rows of the basis M = [S_0; ...; S_K] [(K+1) slot, dim], so each cosine needs only
+What is returned is x_K and a_K. Here it is computed in state space, without forming any x_k. With the rows of the basis
+M = [S_0; ...; S_K] [(K+1) slot, dim] and their Gram matrix G = M M^T, a hop changes what the cosines need by
 
-    x_k . M_j = x_0 . M_j + (c_k G)_j          with the Gram matrix G = M M^T
-    |x_k|^2   = |x_0|^2 + 2 c_k . (M x_0) + c_k G c_k^T
+    y_{k+1}     = y_k + a_k G[rows of S_{k+1}, :]            y_k = x_k M^T, which starts as x_0 M^T
+    |x_{k+1}|^2 = |x_k|^2 + a_k . (x_k S_{k+1}^T + x_{k+1} S_{k+1}^T)
 
 The one large product is x_0 M^T, a matrix product over the candidates; the rest is arithmetic in [candidate, slot]. It is
-exact, and x_0 of a product does not depend on the dialogue.
+exact, and x_0 of a product does not depend on the dialogue. A vector v that all are compared with is one more row of M:
+its entry of y_K is x_K . v.
+
+Tensors here lie [batch, slot, item]: a softmax over the first of two long axes runs at memory speed, over a last axis of
+fifteen it does not.
 """
 
 from dataclasses import dataclass
@@ -20,31 +24,47 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from semantic.encoders.linear import Linear, by_convolution
+
 EPSILON = 1e-8  # the least norm, torch.nn.functional.cosine_similarity's
 
 
 @dataclass(frozen=True)
 class StateSpace:
-    """The basis M of one modality, its Gram matrix, and the row norms |M_j|."""
+    """The basis M of one modality and its Gram matrix."""
 
     basis: Float[Tensor, "batch row dim"]
     gram: Float[Tensor, "batch row row"]
-    norms: Float[Tensor, "batch row"]
     slots: int
 
 
 @dataclass(frozen=True)
 class Enhanced:
-    """x_K = x_0 + coefficients . M without forming it, its norm, and the attention a_K over the slots.
+    """x_K = x_0 + sum_k a_k S_{k+1}, not formed: `start` is x_0, `taken` are a_0 .. a_{K-1}.
 
-    `start` is x_0 and `products` is x_0 M^T; a leading size of 1 in `start` stands for vectors shared by the batch.
+    `norm` is |x_K|, `scaled` are cos(x_K, S_K,i) / temperature, `inner` is the product with the vector asked for. A leading
+    size of 1 in `start` stands for vectors shared by the batch.
     """
 
     start: Float[Tensor, "#batch item dim"]
-    products: Float[Tensor, "batch item row"]
-    coefficients: Float[Tensor, "batch item row"]
+    taken: tuple[Float[Tensor, "batch slot item"], ...]
     norm: Float[Tensor, "batch item"]
-    attention: Float[Tensor, "batch item slot"]
+    scaled: Float[Tensor, "batch slot item"]
+    inner: Float[Tensor, "batch item"] | None
+
+    @property
+    def attention(self) -> Float[Tensor, "batch item slot"]:
+        """a_K."""
+        return torch.softmax(self.scaled, dim=1).transpose(1, 2)
+
+    def coefficients(self) -> Float[Tensor, "batch item row"]:
+        """What x_K holds of each row of M."""
+        return torch.cat([torch.zeros_like(self.scaled), *self.taken], dim=1).transpose(1, 2)
+
+    def formed(self, space: StateSpace) -> Float[Tensor, "batch item dim"]:
+        """x_K itself."""
+        with torch.autocast(self.start.device.type, enabled=False):
+            return self.start + self.coefficients() @ space.basis
 
 
 class DialogueStateInteraction(nn.Module):
@@ -54,7 +74,7 @@ class DialogueStateInteraction(nn.Module):
         super().__init__()
         if start not in ("random", "identity", "zero"):
             raise ValueError(f"interaction maps: expected a start of 'random', 'identity' or 'zero', got {start!r}")
-        self.maps = nn.ModuleList(nn.Linear(dim, dim, bias=affine) for _ in range(hops))
+        self.maps = nn.ModuleList(Linear(dim, dim, bias=affine) for _ in range(hops))
         self.temperature = temperature
         for weight in (parameter for name, parameter in self.maps.named_parameters() if name.endswith("weight")):
             if start == "identity":
@@ -69,31 +89,82 @@ class DialogueStateInteraction(nn.Module):
             levels.append(layer(levels[-1]))
         with torch.autocast(state.device.type, enabled=False):
             basis = _precise(torch.cat(levels, dim=1))
-            gram = basis @ basis.transpose(1, 2)
-            return StateSpace(basis, gram, _root(gram.diagonal(dim1=1, dim2=2)), state.shape[1])
+            return StateSpace(basis, basis @ basis.transpose(1, 2), state.shape[1])
 
-    def forward(self, start: Float[Tensor, "#batch item dim"], space: StateSpace) -> Enhanced:
-        """The vectors `start` after K hops through the state; float32 whatever the autocast."""
+    def forward(
+        self,
+        start: Float[Tensor, "#batch item dim"],
+        space: StateSpace,
+        towards: Float[Tensor, "batch 1 dim"] | None = None,
+    ) -> Enhanced:
+        """The vectors `start` after K hops through the state, and their product with `towards`; float32 whatever the autocast."""
         with torch.autocast(start.device.type, enabled=False):
             start = start.to(space.basis.dtype)
-            products = start @ space.basis.transpose(1, 2)  # [batch, item, row]
-            squared = start.square().sum(-1, keepdim=True)
-            slots, hops = space.slots, len(self.maps)
-            taken: list[Tensor] = []  # a_0 .. a_{k-1}, the coefficients of blocks 1 .. k
-            norm = _root(squared).expand(*products.shape[:2], 1)
-            for hop in range(hops + 1):
-                block = slice(hop * slots, (hop + 1) * slots)
-                inner = products[..., block]
-                if taken:
-                    used = slice(slots, (hop + 1) * slots)
-                    c = torch.cat(taken, dim=-1)
-                    through = c @ space.gram[:, used, used]
-                    inner = inner + through[..., -slots:]
-                    norm = _root(squared + (c * (2 * products[..., used] + through)).sum(-1, keepdim=True))
-                cosine = inner / (norm * space.norms[:, None, block])
-                taken.append(torch.softmax(cosine / self.temperature, dim=-1))
-            coefficients = torch.cat([torch.zeros_like(taken[0]), *taken[:-1]], dim=-1)
-            return Enhanced(start, products, coefficients, norm.squeeze(-1), taken[-1])
+            products = _products(rows_of(space, towards), start)
+            squared = torch.linalg.vector_norm(start, dim=-1).square()
+            return self.enhance(start, products, squared, space, towards)
+
+    def enhance(
+        self,
+        start: Float[Tensor, "#batch item dim"],
+        products: Float[Tensor, "batch row item"],
+        squared: Float[Tensor, "#batch item"],
+        space: StateSpace,
+        towards: Float[Tensor, "batch 1 dim"] | None,
+    ) -> Enhanced:
+        """The hops, from M x_0 (with the row `towards`, if any, at its end) and |x_0|^2 alone; `start` is only passed on."""
+        with torch.autocast(products.device.type, enabled=False):
+            gram, slots = space.gram, space.slots
+            factor = (_root(gram.diagonal(dim1=1, dim2=2)) * self.temperature).reciprocal().unsqueeze(2)
+            if towards is not None:
+                gram = torch.cat([gram, towards @ space.basis.transpose(1, 2)], dim=1)
+            rest, squared = products, squared.unsqueeze(1)  # y_k, from the rows of S_k on
+            taken: list[Tensor] = []
+            for hop in range(len(self.maps)):
+                block = slice((hop + 1) * slots, (hop + 2) * slots)
+                taken.append(torch.softmax(_scaled(rest, factor, squared, slots, hop), dim=1))
+                before = rest[:, slots:]
+                rest = torch.baddbmm(before, gram[:, block.start :, block], taken[-1])
+                squared = squared + (taken[-1] * (before[:, :slots] + rest[:, :slots])).sum(1, keepdim=True)
+            scaled = _scaled(rest, factor, squared, slots, len(self.maps))
+            norm = _root(squared).squeeze(1).expand(len(rest), -1)
+            return Enhanced(start, tuple(taken), norm, scaled, None if towards is None else rest[:, -1])
+
+
+def rows_of(space: StateSpace, towards: Float[Tensor, "batch 1 dim"] | None) -> Float[Tensor, "batch row dim"]:
+    """M, with the vector that all are compared with as one more row."""
+    return space.basis if towards is None else torch.cat([space.basis, towards], dim=1)
+
+
+def products_of_pairs(
+    text: Float[Tensor, "batch text_row dim"],
+    image: Float[Tensor, "batch image_row dim"],
+    pairs: Float[Tensor, "#batch item 2 dim"],
+) -> tuple[Float[Tensor, "batch text_row item"], Float[Tensor, "batch image_row item"]]:
+    """M x_0 of both modalities, whose vectors lie side by side as they do in memory."""
+    if pairs.device.type != "cpu" or pairs.dtype != torch.float32:
+        return _products(text, pairs[:, :, 0]), _products(image, pairs[:, :, 1])
+    if len(pairs) < len(text):
+        rows = torch.cat([text.flatten(0, 1), image.flatten(0, 1)])
+        both = by_convolution(pairs[0].flatten(1), rows, groups=2).contiguous()
+        parts = both.split([text.shape[:2].numel(), image.shape[:2].numel()])
+        return parts[0].unflatten(0, text.shape[:2]), parts[1].unflatten(0, image.shape[:2])
+    both = torch.stack(
+        [by_convolution(of.flatten(1), torch.cat(rows), groups=2) for *rows, of in zip(text, image, pairs, strict=True)]
+    )
+    return both[:, : text.shape[1]], both[:, text.shape[1] :]
+
+
+def _products(basis: Float[Tensor, "batch row dim"], start: Float[Tensor, "#batch item dim"]) -> Tensor:
+    """M x_0 [batch, row, item]; of vectors that the batch shares as one product with all bases."""
+    if len(start) == len(basis):
+        return basis @ start.transpose(1, 2)
+    return (basis.flatten(0, 1) @ start[0].T).unflatten(0, basis.shape[:2])
+
+
+def _scaled(rest: Tensor, factor: Tensor, squared: Tensor, slots: int, hop: int) -> Float[Tensor, "batch slot item"]:
+    """cos(x_k, S_k,i) / temperature."""
+    return rest[:, :slots] * factor[:, hop * slots : (hop + 1) * slots] / _root(squared)
 
 
 def _precise(x: Tensor) -> Tensor:
@@ -106,13 +177,10 @@ def _root(squared: Tensor) -> Tensor:
     return squared.clamp(min=EPSILON**2).sqrt()
 
 
-def cosine(context: Enhanced, items: Enhanced, space: StateSpace) -> Float[Tensor, "batch item"]:
-    """cos(x_K of the context, x_K of each item) in one space; the context holds one vector a batch row."""
-    with torch.autocast(context.start.device.type, enabled=False):
-        vector = context.start + context.coefficients @ space.basis  # [batch, 1, dim]
-        on_basis = vector @ space.basis.transpose(1, 2)
-        inner = (items.start @ vector.transpose(1, 2)).squeeze(-1) + (items.coefficients * on_basis).sum(-1)
-        return inner / (context.norm * items.norm)
+def cosine(norm: Float[Tensor, "batch 1"], items: Enhanced) -> Float[Tensor, "batch item"]:
+    """cos of the vector that the items were multiplied with, whose norm this is, and x_K of each item."""
+    assert items.inner is not None
+    return items.inner / (norm * items.norm)
 
 
 def cross_cosine(
@@ -120,9 +188,10 @@ def cross_cosine(
 ) -> Float[Tensor, "batch item"]:
     """cos(x_K of an item's text, x_K of its photo): the two sides of one item, each in its own space."""
     with torch.autocast(text.start.device.type, enabled=False):
+        by_text, by_image = text.coefficients(), image.coefficients()
         inner = (text.start * image.start).sum(-1)
-        inner = inner + (image.coefficients * (text.start @ image_space.basis.transpose(1, 2))).sum(-1)
-        inner = inner + (text.coefficients * (image.start @ text_space.basis.transpose(1, 2))).sum(-1)
+        inner = inner + (by_image * _products(image_space.basis, text.start).transpose(1, 2)).sum(-1)
+        inner = inner + (by_text * _products(text_space.basis, image.start).transpose(1, 2)).sum(-1)
         between = text_space.basis @ image_space.basis.transpose(1, 2)  # [batch, row, row]
-        inner = inner + ((text.coefficients @ between) * image.coefficients).sum(-1)
+        inner = inner + ((by_text @ between) * by_image).sum(-1)
         return inner / (text.norm * image.norm)

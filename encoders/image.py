@@ -20,6 +20,8 @@ class Backbone(nn.Module):
     on its running statistics even while the rest trains, so a photo's features do not depend on its batch.
     """
 
+    SCALING = "[-1, 1]"
+
     def __init__(self, name: str, *, frozen: bool, batch_norm: str) -> None:
         super().__init__()
         if batch_norm not in ("train", "eval"):

@@ -1,11 +1,11 @@
 """Text into vectors: word and position tables, or a whole contextual encoder, under an attention stack and a pool."""
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 from semantic.encoders.attention import Attention
+from semantic.encoders.packing import by_length
 from semantic.encoders.pooling import Pool
 
 
@@ -62,11 +62,7 @@ class TextEncoder(nn.Module):
         self.pool = pool
 
     def forward(self, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]) -> Float[Tensor, "text dim"]:
-        real = keep.any(-1)
-        if not bool(real.all()):
-            encoded = self.forward(tokens[real], keep[real]) if bool(real.any()) else None
-            dim = self.words.words.embedding_dim
-            dtype = self.words.words.weight.dtype if encoded is None else encoded.dtype
-            out = torch.zeros(len(tokens), dim, device=tokens.device, dtype=dtype)
-            return out if encoded is None else out.masked_scatter(real.unsqueeze(-1), encoded)
+        return by_length(self._encode, tokens, keep, self.words.words.weight)
+
+    def _encode(self, tokens: Tensor, keep: Tensor) -> Tensor:
         return self.pool(self.attention(self.words(tokens, keep), keep=keep), keep)

@@ -1,7 +1,7 @@
 """From a configuration and a store to a model with its tokenizer: checkpoints read, or weights from scratch."""
 
+import itertools
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from semantic.datasets.batches import BatchBuilder, Pieces
+from semantic.datasets.batches import BatchBuilder
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 from semantic.dst.schema import UNSET, SlotSchema
@@ -17,6 +17,7 @@ from semantic.encoders.text import ContextualWords, WordTables
 from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
 from semantic.features import photo_features
 from semantic.model import Semantic
+from semantic.pieces import read_pieces
 from semantic.progress import Progress
 from semantic.saving import Sizes
 from semantic.settings import Config, ModelConfig
@@ -109,14 +110,13 @@ def slot_schema(config: Config, store: Store) -> SlotSchema:
 def _texts(config: Config, store: Store, schema: SlotSchema, held_out: np.ndarray | None) -> Iterator[str]:
     """What a vocabulary is trained on: slot words, product texts, and the turns of dialogues that are not held out."""
     yield from (*schema.words, UNSET)
-    yield from store.product_texts
+    yield from store.all_texts("products", "text")
     if held_out is None:
         splits = [store.split(name) for name in (config.data.valid, config.data.test)]
         held_out = np.concatenate([store.example_turns[split.start : split.stop, 0] for split in splits])
-    first, held = store.dialogue_first_turn, set(held_out.tolist())
-    for row, count in enumerate(store.dialogue_turns):
-        if row not in held:
-            yield from store.turn_texts[first[row] : first[row] + count]
+    read = np.ones(len(store.dialogue_turns), dtype=bool)
+    read[held_out] = False
+    yield from itertools.compress(store.all_texts("turns", "text"), np.repeat(read, store.dialogue_turns).tolist())
 
 
 def load_tokenizer(checkpoint: str) -> Tokenizer:
@@ -205,12 +205,7 @@ def batch_builder(
         raise DataError(
             f"{store.path}: expected the model's slots ({', '.join(sizes.slots)}), found {', '.join(store.slots)}"
         )
-    read = partial(tokenise, model.tokenizer)
-    pieces = Pieces(
-        products=read(store.product_texts, sizes.product_tokens),
-        turns=read(store.turn_texts if dialogues else [], sizes.turn_tokens),
-        values=read(store.state_values, sizes.value_tokens),
-    )
+    pieces = read_pieces(model.tokenizer, store, sizes, progress, dialogues=dialogues)
     photos: np.ndarray = store.photos
     if model.config.image.features is not None:
         photos = read_features(model.config.image.features, store)
@@ -220,8 +215,7 @@ def batch_builder(
                 f"{sizes.image_features}, got {photos.shape[1]}"
             )
     elif model.backbone is not None and model.backbone.cacheable:
-        with progress.bar("photo features", store.num_products) as advance:
-            photos = photo_features(model.backbone.to(device), store, device, advance)
+        photos = photo_features(model.backbone.to(device), store, device, progress)
     return BatchBuilder(
         store, pieces, photos, context_turns=sizes.context_turns, photos_per_turn=sizes.photos_per_turn, pad=sizes.pad
     )

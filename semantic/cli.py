@@ -1,6 +1,7 @@
 """The command line. Every fault of the user's ends in one line on standard error and exit code 2; others in 1."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -47,6 +48,8 @@ def simulate(
     dialogues: Annotated[int, typer.Option(help="Dialogues with states, over train, valid and test.")] = 400,
     products: Annotated[int | None, typer.Option(help="Products of the drawn catalogue.", show_default="2000")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    negatives: Annotated[int, typer.Option(help="Negatives of a recommendation in train, at most.")] = 100,
+    evaluation_negatives: Annotated[int, typer.Option(help="The same in valid and test.")] = 500,
     unlabelled: Annotated[int, typer.Option(help="More dialogues without states, in the MMD-v2 layout.")] = 0,
     catalogue: Annotated[
         Path | None, typer.Option(help="Folder with catalogue.csv and photos, in place of a drawn catalogue.")
@@ -61,6 +64,8 @@ def simulate(
             dialogues=dialogues,
             products=products,
             seed=seed,
+            negatives=negatives,
+            evaluation_negatives=evaluation_negatives,
             unlabelled=unlabelled,
             catalogue=catalogue,
             progress=step,
@@ -88,12 +93,17 @@ def prepare(
         Path | None, typer.Option(help="YAML file {slot: key words} in place of the layout's own slots.")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another store that is there.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that read files; 0: all in this one.", show_default="one a core"),
+    ] = None,
 ) -> None:
     """Read a dataset once into a memory-mapped store. Safe to interrupt: the same command goes on."""
     from semantic.config import read_slots
     from semantic.datasets.corpus import open_corpus
     from semantic.datasets.errors import DataError
     from semantic.datasets.prepare import prepare as run
+    from semantic.datasets.workers import cores
     from semantic.dst.schema import SCHEMAS
 
     if layout not in SCHEMAS:
@@ -102,7 +112,13 @@ def prepare(
     with _steps() as step:
         corpus = open_corpus(root, schema, layout, step)
         manifest = run(
-            corpus, store, missing_photo=missing_photo, on_error=on_error, overwrite=overwrite, progress=step
+            corpus,
+            store,
+            missing_photo=missing_photo,
+            on_error=on_error,
+            overwrite=overwrite,
+            workers=cores() if workers is None else workers,
+            progress=step,
         )
     _print_store(store, manifest)
 
@@ -270,6 +286,36 @@ def config(experiment: ExperimentArgument, overrides: Overrides = None) -> None:
     print(describe_config(load_config(experiment, overrides or ())))
 
 
+@app.command()
+def bench(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(help="A YAML file or a shipped experiment.", show_default="preset paper at the paper's sizes"),
+    ] = None,
+    overrides: Overrides = None,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for bench.json, bench.md and bench.html.")] = Path(
+        "bench"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Prepared store to measure on.", show_default="the experiment's data.store, else simulated"),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small sizes of everything: does it run, not how fast.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="cuda where there is a GPU")] = None,
+    seed: Annotated[int, typer.Option(help="Draws the simulated store, weights and samples.")] = 0,
+) -> None:
+    """Measure speed and memory on this machine, beside the direct form of the same function, and how they grow."""
+    from semantic.bench.running import bench as run
+    from semantic.bench.writing import check_folder, print_result, write
+
+    check_folder(folder)
+    result = run(experiment, overrides or (), store=data, quick=quick, device=device, seed=seed, progress=_progress())
+    print_result(result, out)
+    out.print("written: " + ", ".join(map(str, write(result, folder))), highlight=False, soft_wrap=True)
+
+
 def _progress(console: Console = out) -> "Progress":
     from semantic.progress import TerminalProgress
 
@@ -305,7 +351,8 @@ def _print_store(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. Of the processes that torchrun or accelerate launch starts, the first speaks."""
+    out.quiet = os.environ.get("RANK", "0") != "0"
     try:
         code = app(standalone_mode=False)
         if code == 130:  # newer releases of typer catch the interrupt and return its code

@@ -9,21 +9,27 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Series:
-    """One line: points (x, y) in the order of x, the number of its colour, and the x of a point to mark."""
+    """One line: points (x, y) in the order of x, the number of its colour, and the x of a point to mark.
+
+    A `dashed` line is one to compare with: it was not measured.
+    """
 
     points: Sequence[tuple[Number, Number]]
     colour: int = 0
     marked: Number | None = None
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
 class Line:
-    """A series in the picture's units: SVG's `points`, and where its end and its marked point stand."""
+    """A series in the picture's units: SVG's `points`, each of them, and where its end and its marked point stand."""
 
     points: str
     colour: int
     end: tuple[float, float]
     mark: tuple[float, float] | None
+    places: tuple[tuple[float, float], ...] = ()
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,17 +45,28 @@ class Chart:
     y_ticks: tuple[tuple[float, str], ...]
 
 
-def chart(series: Sequence[Series], width: int = 640, height: int = 260, left: int = 44, most_ticks: int = 5) -> Chart:
+def chart(
+    series: Sequence[Series],
+    width: int = 640,
+    height: int = 260,
+    left: int = 44,
+    most_ticks: int = 5,
+    *,
+    log: bool = False,
+) -> Chart:
     """The chart of all series on common axes; points that are not finite are left out.
 
-    The y axis spans the data, not zero: loss terms move little beside their size.
+    The y axis spans the data, not zero: loss terms move little beside their size. Under `log` both axes are logarithmic and
+    span whole powers of ten; points that are not positive are left out.
     """
+    scale = math.log10 if log else float
     kept = [(one, [(x, y) for x, y in one.points if math.isfinite(x) and math.isfinite(y)]) for one in series]
+    kept = [(one, [(x, y) for x, y in points if not log or min(x, y) > 0]) for one, points in kept]
     kept = [(one, points) for one, points in kept if points]
     top, right, bottom = 8, 10, height - 22
-    xs = [x for _, points in kept for x, _ in points] or [0.0]
-    ys = [y for _, points in kept for _, y in points] or [0.0]
-    x_range, y_range = _widened(min(xs), max(xs)), _widened(min(ys), max(ys))
+    xs = [scale(x) for _, points in kept for x, _ in points] or [0.0]
+    ys = [scale(y) for _, points in kept for _, y in points] or [0.0]
+    x_range, y_range = ((_decades if log else _widened)(min(values), max(values)) for values in (xs, ys))
 
     def place_x(x: Number) -> float:
         return round(left + (x - x_range[0]) / (x_range[1] - x_range[0]) * (width - left - right), 1)
@@ -59,9 +76,14 @@ def chart(series: Sequence[Series], width: int = 640, height: int = 260, left: i
 
     lines = []
     for one, points in kept:
-        places = [(place_x(x), place_y(y)) for x, y in points]
+        places = tuple((place_x(scale(x)), place_y(scale(y))) for x, y in points)
         mark = next((place for place, (x, _) in zip(places, points, strict=True) if x == one.marked), None)
-        lines.append(Line(" ".join(f"{x},{y}" for x, y in places), one.colour, places[-1], mark))
+        drawn = " ".join(f"{x},{y}" for x, y in places)
+        lines.append(Line(drawn, one.colour, places[-1], mark, places, one.dashed))
+    if log:
+        x_ticks = tuple((place_x(power), _power_of_ten(power)) for power in _powers(x_range, most_ticks))
+        y_ticks = tuple((place_y(power), _power_of_ten(power)) for power in _powers(y_range, most_ticks))
+        return Chart(width, height, left, bottom, tuple(lines), x_ticks, y_ticks)
     return Chart(
         width,
         height,
@@ -71,6 +93,22 @@ def chart(series: Sequence[Series], width: int = 640, height: int = 260, left: i
         tuple((place_x(x), f"{x:g}") for x in ticks(*x_range, most_ticks, whole=True) if min(xs) <= x <= max(xs)),
         tuple((place_y(y), f"{y:g}") for y in ticks(*y_range, most_ticks)),
     )
+
+
+def _decades(low: Number, high: Number) -> tuple[Number, Number]:
+    """Whole powers of ten around the range of logarithms, one decade at least."""
+    first = math.floor(low + 1e-9)
+    return first, max(math.ceil(high - 1e-9), first + 1)
+
+
+def _powers(bounds: tuple[Number, Number], most: int) -> range:
+    """At most `most` powers of ten within whole bounds, evenly apart."""
+    low, high = int(bounds[0]), int(bounds[1])
+    return range(low, high + 1, -(-(high - low + 1) // most))
+
+
+def _power_of_ten(power: int) -> str:
+    return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _widened(low: Number, high: Number) -> tuple[Number, Number]:

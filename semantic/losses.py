@@ -1,6 +1,11 @@
-"""The terms of the training loss: pure functions of named tensors. Equations are section 3.4 of the SeMANTIC paper."""
+"""The terms of the training loss: pure functions of named tensors. Equations are section 3.4 of the SeMANTIC paper.
+
+Each is a mean over a batch. Where the batch is a part of a larger one, `counts` are the larger one's: the parts' terms, and
+their gradients, then add up to the whole's.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +13,23 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 SMALLEST = 1e-12  # under a logarithm
+FEW_CANDIDATES = 32
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the means of a batch are over: examples, (positive, negative) pairs, and products; at least 1 each."""
+
+    examples: int
+    pairs: int | Tensor
+    products: int | Tensor
+
+    @classmethod
+    def of(cls, positive: Bool[Tensor, "batch candidate"], keep: Bool[Tensor, "batch candidate"]) -> "Counts":
+        """The counts of a batch's kept candidates."""
+        positive = positive & keep
+        pairs = positive.sum(1) * (keep & ~positive).sum(1)
+        return cls(max(1, len(keep)), pairs.sum().clamp(min=1), keep.sum().clamp(min=1))
 
 
 def ranking_loss(
@@ -15,15 +37,18 @@ def ranking_loss(
     positive: Bool[Tensor, "batch candidate"],
     keep: Bool[Tensor, "batch candidate"],
     margin: float = 1.0,
+    counts: Counts | None = None,
 ) -> Float[Tensor, ""]:
     """L_rank = max(0, margin - f(+) + f(-)), the mean over all (positive, negative) pairs of the batch; in [0, margin + 2]."""
-    return _pair_mean(lambda plus, minus: F.relu(margin - plus + minus), relevance, positive, keep)
+    total = _pair_sum(lambda plus, minus: F.relu(margin - plus + minus), relevance, positive, keep)
+    return total / (counts or Counts.of(positive, keep)).pairs
 
 
 def softmax_ranking_loss(
     logits: Float[Tensor, "batch candidate"],
     positive: Bool[Tensor, "batch candidate"],
     keep: Bool[Tensor, "batch candidate"],
+    counts: Counts | None = None,
 ) -> Float[Tensor, ""]:
     """-log softmax of a positive against the negatives, the other positives left out; mean over positives, then examples.
 
@@ -32,16 +57,18 @@ def softmax_ranking_loss(
     positive = positive & keep
     negatives = logits.masked_fill(~keep | positive, -torch.inf).logsumexp(1, keepdim=True)
     terms = (torch.logaddexp(negatives, logits) - logits).masked_fill(~positive, 0.0)
-    return (terms.sum(1) / positive.sum(1).clamp(min=1)).mean()
+    return (terms.sum(1) / positive.sum(1).clamp(min=1)).sum() / (counts or Counts.of(positive, keep)).examples
 
 
 def divergence_loss(
     distance: Float[Tensor, "batch candidate"],
     positive: Bool[Tensor, "batch candidate"],
     keep: Bool[Tensor, "batch candidate"],
+    counts: Counts | None = None,
 ) -> Float[Tensor, ""]:
     """L_JS = max(0, g(+) - g(-)), the mean over all (positive, negative) pairs of the batch."""
-    return _pair_mean(lambda plus, minus: F.relu(plus - minus), distance, positive, keep)
+    total = _pair_sum(lambda plus, minus: F.relu(plus - minus), distance, positive, keep)
+    return total / (counts or Counts.of(positive, keep)).pairs
 
 
 def jensen_shannon(p: Float[Tensor, "*#batch slot"], q: Float[Tensor, "*#batch slot"]) -> Float[Tensor, "..."]:
@@ -56,7 +83,10 @@ def symmetric_kl(p: Float[Tensor, "*#batch slot"], q: Float[Tensor, "*#batch slo
 
 
 def correlation_loss(
-    text_image_cosine: Float[Tensor, "batch candidate"], keep: Bool[Tensor, "batch candidate"], reduction: str = "sum"
+    text_image_cosine: Float[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+    reduction: str = "sum",
+    counts: Counts | None = None,
 ) -> Float[Tensor, ""]:
     """L_co_sim = max(0, 1 - cos(x_PT, x_PV)) of positives and negatives.
 
@@ -64,50 +94,59 @@ def correlation_loss(
     product of the batch (the released code).
     """
     hinge = F.relu(1.0 - text_image_cosine).masked_fill(~keep, 0.0)
-    return hinge.sum() / (len(hinge) if reduction == "sum" else keep.sum().clamp(min=1))
+    counts = counts or Counts.of(keep, keep)
+    return hinge.sum() / (counts.examples if reduction == "sum" else counts.products)
 
 
 def state_value_loss(
     student: Float[Tensor, "batch slot dim"],
-    teacher: Float[Tensor, "batch slot dim"],
+    teacher: Float[Tensor, "whole slot dim"],
     student_set: Float[Tensor, "batch slot"],
-    teacher_set: Float[Tensor, "batch slot"],
-    same: Bool[Tensor, "batch slot batch"],
+    teacher_set: Float[Tensor, "whole slot"],
+    same: Bool[Tensor, "whole slot whole"],
     scale: float = 20.0,
+    own: slice = slice(None),
 ) -> Float[Tensor, ""]:
     """Which value each slot has, and whether it has one, summed over slots and averaged over the batch.
 
     For a set slot, -log softmax of scale * cos(student's value, gold value) over the distinct gold values that the slot has in
     the batch; `same` says which examples share a value. For every slot, the cross-entropy of "set". Departs from the
-    paper's MSE, which unset slots, the most, dominate.
+    paper's MSE, which unset slots, the most, dominate. The student may be that of the examples `own` of the batch only.
     """
-    chosen = teacher_set > 0
+    is_set = teacher_set > 0
     logits = scale * torch.einsum("bsd,csd->bsc", F.normalize(student, dim=-1), F.normalize(teacher.detach(), dim=-1))
     # Each distinct value counts once, however many examples have it.
-    logits = (logits - same.sum(2).T.to(logits.dtype).log()).masked_fill(~chosen.T, -torch.inf)[chosen]
-    value = logits.logsumexp(1) - logits.masked_fill(~same[chosen], -torch.inf).logsumexp(1)
-    is_set = F.binary_cross_entropy(student_set.clamp(1e-4, 1 - 1e-4), teacher_set, reduction="none")
-    return (value.sum() + is_set.sum()) / len(student)
+    logits = (logits - same.sum(2).T.to(logits.dtype).log()).masked_fill(~is_set.T, -torch.inf)
+    unset = ~is_set[own].unsqueeze(2)  # an unset slot has no value to tell: log 1 in place of a softmax over nothing
+    logits, right = logits.masked_fill(unset, 0.0), same[own] | unset
+    value = logits.logsumexp(2) - logits.masked_fill(~right, -torch.inf).logsumexp(2)
+    share = student_set.clamp(1e-4, 1 - 1e-4)
+    told = torch.where(is_set[own], share, 1 - share).log()
+    return (value.sum() - told.sum()) / len(teacher)
 
 
-def state_loss(student: Float[Tensor, "batch slot dim"], teacher: Float[Tensor, "batch slot dim"]) -> Float[Tensor, ""]:
+def state_loss(
+    student: Float[Tensor, "batch slot dim"], teacher: Float[Tensor, "batch slot dim"], counts: Counts | None = None
+) -> Float[Tensor, ""]:
     """MSE(S', S), the mean over every entry."""
-    return F.mse_loss(student, teacher)
+    examples = counts.examples if counts else max(1, len(student))
+    return F.mse_loss(student, teacher, reduction="sum") / (examples * student.shape[1:].numel())
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:
     return (p * (p.clamp(min=SMALLEST).log() - q.clamp(min=SMALLEST).log())).sum(-1)
 
 
-def _pair_mean(term: Callable[[Tensor, Tensor], Tensor], values: Tensor, positive: Tensor, keep: Tensor) -> Tensor:
-    """Mean over pairs (i positive, j negative) of term(values_i, values_j); zero where there is no pair."""
+def _pair_sum(term: Callable[[Tensor, Tensor], Tensor], values: Tensor, positive: Tensor, keep: Tensor) -> Tensor:
+    """Sum over pairs (i positive, j negative) of term(values_i, values_j)."""
     positive = positive & keep
-    width = int(positive.sum(1).max())
+    # Among few candidates all pairs cost less than waiting for the device to say how many positives there are.
+    width = positive.shape[1] if positive.shape[1] <= FEW_CANDIDATES else int(positive.sum(1).max())
     held, index = positive.to(torch.int8).sort(dim=1, descending=True, stable=True)
     held, index = held[:, :width].bool(), index[:, :width]  # [batch, positive]
     real = held[:, :, None] & (~positive & keep)[:, None, :]
     pairs = term(values.gather(1, index)[:, :, None], values[:, None, :])
-    return pairs.masked_fill(~real, 0.0).sum() / real.sum().clamp(min=1)
+    return pairs.masked_fill(~real, 0.0).sum()
 
 
 DIVERGENCES = {"jensen_shannon": jensen_shannon, "symmetric_kl": symmetric_kl}

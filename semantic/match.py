@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from semantic.dst.interaction import StateSpace
 from semantic.dst.state import SlotValues
 
 
@@ -30,8 +31,8 @@ class Match:
 class ProductVectors:
     """p_T and p_V, the base vectors of products; they depend on no dialogue."""
 
-    text: Float[Tensor, "product dim"]
-    image: Float[Tensor, "product dim"]
+    text: Float[Tensor, "*product dim"]
+    image: Float[Tensor, "*product dim"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,36 @@ class ContextVectors:
     keep: Bool[Tensor, "batch turn"]
     photo_share: Float[Tensor, "batch"] | None = None  # a pooled context's attention on its photos
     values: SlotValues | None = None  # the student's slot values where it reads them off the words
+
+
+@dataclass(frozen=True)
+class Side:
+    """One modality of a query: its state space, and x_K of the context, its norm and its attention a_K."""
+
+    space: StateSpace
+    vector: Float[Tensor, "batch 1 dim"]
+    norm: Float[Tensor, "batch 1"]
+    attention: Float[Tensor, "batch slot"]
+
+    def __getitem__(self, part: slice) -> "Side":
+        space = StateSpace(self.space.basis[part], self.space.gram[part], self.space.slots)
+        return Side(space, self.vector[part], self.norm[part], self.attention[part])
+
+
+@dataclass(frozen=True)
+class Query:
+    """What products are compared with: both modalities, and the weight of the photo cosine (None: one)."""
+
+    text: Side
+    image: Side
+    photo_weight: Float[Tensor, "batch"] | None
+
+    def __len__(self) -> int:
+        return len(self.text.vector)
+
+    def __getitem__(self, part: slice) -> "Query":
+        weight = None if self.photo_weight is None else self.photo_weight[part]
+        return Query(self.text[part], self.image[part], weight)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 from semantic.datasets.batches import Batch, Contexts, Products
-from semantic.dst.interaction import DialogueStateInteraction, Enhanced, StateSpace, cosine, cross_cosine
+from semantic.dst.interaction import (
+    DialogueStateInteraction,
+    Enhanced,
+    cosine,
+    cross_cosine,
+    products_of_pairs,
+    rows_of,
+)
 from semantic.dst.state import SlotValues, StudentLearner, TeacherEncoder, ValueState, WordReader, embed_keys
 from semantic.encoders.attention import Attention
 from semantic.encoders.bag import BagEncoder, BatchWords
@@ -16,9 +23,10 @@ from semantic.encoders.completion import TextCompletion
 from semantic.encoders.context import PooledContext, identity_linear
 from semantic.encoders.image import Backbone, ImageEncoder, WhitenedImageEncoder
 from semantic.encoders.masking import masked_mean
+from semantic.encoders.packing import by_length
 from semantic.encoders.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder, WordTables
-from semantic.match import ContextVectors, Match, Output, ProductVectors
+from semantic.match import ContextVectors, Match, Output, ProductVectors, Query, Side
 from semantic.saving import SavedModel, Sizes
 from semantic.settings import ModelConfig
 
@@ -120,7 +128,7 @@ class Semantic(SavedModel):
         student = self.match(student_state, context, products, batch.candidates, text_image=text_image)
         if not teacher:
             return Output(student, student_state)
-        teacher_values = self._gold_values(batch.contexts, words) if self.config.state == "values" else None
+        teacher_values = self.gold_values(batch.contexts, words) if self.config.state == "values" else None
         teacher_state = self.teacher_state(batch.contexts, words)
         gold = self.match(teacher_state, context, products, batch.candidates, text_image=text_image)
         return Output(student, student_state, gold, teacher_state, context.values, teacher_values)
@@ -192,10 +200,12 @@ class Semantic(SavedModel):
         """S, encoded from the gold slot values."""
         words = words or self._words()
         if self.config.state == "values":
-            return self.teacher(self._keys(words), self._gold_values(contexts, words).values)
+            return self.teacher(self._keys(words), self.gold_values(contexts, words).values)
         return self.teacher(self._keys(words), words(contexts.state_tokens), contexts.state_keep)
 
-    def _gold_values(self, contexts: Contexts, words: BatchWords) -> SlotValues:
+    def gold_values(self, contexts: Contexts, words: BatchWords | None = None) -> SlotValues:
+        """The gold value of each slot, the mean of its words, and which slots have one."""
+        words = words or self._words()
         unset = torch.full_like(contexts.state_tokens[0, 0], self.sizes.pad)
         unset[: len(self.sizes.unset_tokens)] = torch.tensor(self.sizes.unset_tokens[: len(unset)], device=unset.device)
         is_set = (contexts.state_tokens != unset).any(-1)
@@ -217,34 +227,59 @@ class Semantic(SavedModel):
         text_image: bool = False,
     ) -> Match:
         """Relevance of candidates; `candidates` [batch, candidate] points into `products`, None means all of them."""
-        text = self._enhance(self.text_interaction, state, context.text, products.text, candidates)
-        image = self._enhance(self.image_interaction, state, context.image, products.image, candidates)
-        photo = cosine(image[1], image[2], image[0])
-        if self.photo_gate is not None:
-            assert context.photo_share is not None
-            photo = photo * (self.photo_gate * context.photo_share).unsqueeze(1)
-        score = cosine(text[1], text[2], text[0]) + photo
+        query = self.query(state, context)
+        if candidates is None:
+            start = ProductVectors(products.text.unsqueeze(0), products.image.unsqueeze(0))
+        else:
+            start = ProductVectors(*(v[candidates.clamp(min=0)] for v in (products.text, products.image)))
+        text, image = self._enhance(query, start)
+        score = self._score(query, text, image)
         return Match(
             torch.tanh(score),
-            text[1].attention.squeeze(1),
-            image[1].attention.squeeze(1),
-            text[2].attention,
-            image[2].attention,
-            cross_cosine(text[2], image[2], text[0], image[0]) if text_image else None,
+            query.text.attention,
+            query.image.attention,
+            text.attention,
+            image.attention,
+            cross_cosine(text, image, query.text.space, query.image.space) if text_image else None,
             None if self.log_scale is None else self.log_scale.exp() * score,
         )
 
-    def _enhance(
-        self,
-        interaction: DialogueStateInteraction,
-        state: Tensor,
-        context: Tensor,
-        products: Tensor,
-        candidates: Tensor | None,
-    ) -> tuple[StateSpace, Enhanced, Enhanced]:
+    def query(self, state: Float[Tensor, "batch slot dim"], context: ContextVectors) -> Query:
+        """The context in the spaces of its state: all that the relevance of any product needs."""
+        weight = None
+        if self.photo_gate is not None:
+            assert context.photo_share is not None
+            weight = self.photo_gate * context.photo_share
+        text = self._side(self.text_interaction, state, context.text)
+        return Query(text, self._side(self.image_interaction, state, context.image), weight)
+
+    @staticmethod
+    def _side(interaction: DialogueStateInteraction, state: Tensor, context: Tensor) -> Side:
         space = interaction.expand(state)
-        start = products.unsqueeze(0) if candidates is None else products[candidates.clamp(min=0)]
-        return space, interaction(context[:, -1:], space), interaction(start, space)
+        last = interaction(context[:, -1:], space)
+        return Side(space, last.formed(space), last.norm, last.attention.squeeze(1))
+
+    def relevance(
+        self, query: Query, pairs: Float[Tensor, "#batch item 2 dim"], squared: Float[Tensor, "#batch item 2"]
+    ) -> Float[Tensor, "batch item"]:
+        """f of products by their base vectors, text and image side by side, and the squares of their norms: for ranking."""
+        text, image = query.text, query.image
+        products = products_of_pairs(rows_of(text.space, text.vector), rows_of(image.space, image.vector), pairs)
+        found = (
+            interaction.enhance(pairs[:, :, i], products[i], squared[..., i], side.space, side.vector)
+            for i, (interaction, side) in enumerate(((self.text_interaction, text), (self.image_interaction, image)))
+        )
+        return torch.tanh(self._score(query, *found))
+
+    def _enhance(self, query: Query, start: ProductVectors) -> tuple[Enhanced, Enhanced]:
+        text = self.text_interaction(start.text, query.text.space, query.text.vector)
+        return text, self.image_interaction(start.image, query.image.space, query.image.vector)
+
+    def _score(self, query: Query, text: Enhanced, image: Enhanced) -> Float[Tensor, "batch item"]:
+        photo = cosine(query.image.norm, image)
+        if query.photo_weight is not None:
+            photo = photo * query.photo_weight.unsqueeze(1)
+        return cosine(query.text.norm, text) + photo
 
     def image_features(self, photos: Tensor) -> Float[Tensor, "photo feature"]:
         """Backbone features of pictures; features computed beforehand pass through."""
@@ -270,9 +305,10 @@ class Semantic(SavedModel):
     def _pool_photos(
         self, photos: Float[Tensor, "set photo dim"], keep: Bool[Tensor, "set photo"]
     ) -> Float[Tensor, "set dim"]:
-        if self.photo_attention is not None:
-            photos = self.photo_attention(photos, keep=keep)
-        return self.photo_pool(photos, keep)
+        attention = self.photo_attention
+        if attention is None:
+            return self.photo_pool(photos, keep)
+        return by_length(lambda p, k: self.photo_pool(attention(p, keep=k), k), photos, keep, photos)
 
     def _keys(self, words: BatchWords | None = None) -> Float[Tensor, "slot dim"]:
         return embed_keys(words or self._words(), self.key_tokens, self.key_keep)

@@ -35,7 +35,7 @@ def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns
     variants: dict[str, list[Run]] = {}
     for run in runs:
         variants.setdefault(run.name, []).append(run)
-    return _write(
+    return write_page(
         out,
         "report.html",
         title=" and ".join(dict.fromkeys(run.summary["experiment"] for run in runs)),
@@ -75,7 +75,7 @@ def inspect_page(store: Store, dialogue: int, out: Path | str) -> Path:
                 "num_negatives": len(negatives),
             }
         )
-    return _write(
+    return write_page(
         out,
         "inspect.html",
         title=f"Store {store.path.name}",
@@ -112,7 +112,7 @@ def recommend_page(
         for place, one in enumerate(recommendations[:3], start=1)
         for kind, key in (("text", "attention_text"), ("photo", "attention_image"))
     }
-    return _write(
+    return write_page(
         out,
         "recommend.html",
         title="Recommendations",
@@ -123,7 +123,7 @@ def recommend_page(
     )
 
 
-def _write(out: Path | str, template: str, **values: Any) -> Path:
+def write_page(out: Path | str, template: str, **values: Any) -> Path:
     environment = Environment(
         loader=FunctionLoader(_template),
         autoescape=True,

@@ -16,14 +16,10 @@ from semantic.datasets.records import Turn
 from semantic.datasets.store import Store
 from semantic.datasets.text import utterance_text
 from semantic.encoders.vocabulary import tokenise
-from semantic.evaluation import encode_catalogue
-from semantic.match import ProductVectors
 from semantic.model import Semantic
 from semantic.progress import Progress
 from semantic.settings import EvaluationConfig
-
-AT_ONCE = 65_536
-"""Products matched at once; bounds memory, not the result."""
+from semantic.vectors import best_products, score_catalogue, stored_vectors
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def dialogue_for_page(turns: tuple[Turn, ...], store: Store) -> list[dict[str, A
 
 def _ids(turns: tuple[Turn, ...], store: Store) -> dict[str, int]:
     wanted = {name for turn in turns for name in turn.images}
-    ids = {name: row for row, name in enumerate(store.product_names) if name in wanted} if wanted else {}
+    ids = store.product_rows(wanted) if wanted else {}
     if wanted - ids.keys():
         raise DataError(
             f"dialogue: expected images to be products of {store.path}, got {', '.join(sorted(wanted - ids.keys())[:5])}"
@@ -84,63 +80,65 @@ def _ids(turns: tuple[Turn, ...], store: Store) -> dict[str, int]:
     return ids
 
 
-@torch.no_grad()
 def recommend(
     model: Semantic, store: Store, turns: tuple[Turn, ...], top: int = 10, *, progress: Progress | None = None
 ) -> list[Recommendation]:
     """The `top` products of the store's whole catalogue for the turn that would follow, best first.
 
+    For several dialogues open one `Recommender` instead: it reads model and catalogue once.
+
     Raises:
         DataError: no turn, a product name that is not in the catalogue, or slots that are not the model's.
     """
-    if not turns:
-        raise DataError("dialogue: expected at least one turn, got none")
-    progress = progress or Progress()
-    device = next(model.parameters()).device
-    builder = batch_builder(model, store, device, progress, dialogues=False)
-    sizes = model.sizes
-    turns = tuple(replace(turn, text=utterance_text(turn.text)) for turn in turns)
-    window = [merged.turn for merged in merge_turns(turns)][-sizes.context_turns :]
-    ids = _ids(turns, store)
-    shown = np.full((len(window), sizes.photos_per_turn), NONE, dtype=np.int64)
-    for row, turn in enumerate(window):
-        names = turn.images[: sizes.photos_per_turn]
-        shown[row, : len(names)] = [ids[name] for name in names]
-    assert model.tokenizer is not None
-    pieces = tokenise(model.tokenizer, [turn.text for turn in window], sizes.turn_tokens)
-    index = np.full((1, sizes.context_turns), NONE, dtype=np.int64)
-    index[0, -len(window) :] = np.arange(len(window))
-    contexts = builder.assemble(pieces, shown, index, np.full((1, len(store.slots)), NONE, dtype=np.int32))
-    with progress.bar("catalogue", store.num_products) as advance:
-        everything = np.arange(store.num_products)
-        vectors = encode_catalogue(model.eval(), builder, everything, EvaluationConfig().product_batch_size, advance)
-    return _best(model, store, contexts.to(device), vectors, top)
+    return Recommender(model, store, progress=progress).rank(turns, top)
 
 
-def _best(model: Semantic, store: Store, contexts: Contexts, vectors: ProductVectors, top: int) -> list[Recommendation]:
-    context = model.encode_contexts(contexts)
-    state = model.student_state(context)
-    scores = torch.cat(
-        [
-            model.match(state, context, _rows(vectors, torch.arange(s, min(s + AT_ONCE, len(vectors.text))))).relevance[
-                0
-            ]
-            for s in range(0, len(vectors.text), AT_ONCE)
+class Recommender:
+    """A model over a store's whole catalogue. Its products are encoded once and kept beside the store, memory-mapped."""
+
+    def __init__(self, model: Semantic, store: Store, *, progress: Progress | None = None) -> None:
+        self.model, self.store = model.eval(), store
+        self.device = next(model.parameters()).device
+        self.builder = batch_builder(model, store, self.device, progress or Progress(), dialogues=False)
+        self.vectors = stored_vectors(model, self.builder, EvaluationConfig(), progress or Progress())
+
+    @torch.no_grad()
+    def rank(self, turns: tuple[Turn, ...], top: int = 10) -> list[Recommendation]:
+        """As `recommend`: every product is scored, none is left out by an approximation."""
+        context = self.model.encode_contexts(self._contexts(turns).to(self.device))
+        state = self.model.student_state(context)
+        scores = score_catalogue(self.model, self.model.query(state, context), self.vectors)[0]
+        if scores.isnan().any():
+            raise DataError(f"{self.store.path}: expected a number as every product's score, got NaN from this model")
+        best = best_products(scores, top)
+        match = self.model.match(state, context, self.vectors.at(best, self.device))
+        rows = best.tolist()
+        return [
+            Recommendation(row, name, text, *numbers)
+            for row, name, text, *numbers in zip(
+                rows,
+                self.store.product_column("name", rows),
+                self.store.product_column("text", rows),
+                scores[best].tolist(),
+                match.product_text[0].tolist(),
+                match.product_image[0].tolist(),
+                strict=True,
+            )
         ]
-    )
-    best = scores.sort(descending=True, stable=True).indices[:top]
-    match = model.match(state, context, _rows(vectors, best))
-    return [
-        Recommendation(int(p), store.product_names[int(p)], store.product_texts[int(p)], score, text, image)
-        for p, score, text, image in zip(
-            best,
-            match.relevance[0].tolist(),
-            match.product_text[0].tolist(),
-            match.product_image[0].tolist(),
-            strict=True,
-        )
-    ]
 
-
-def _rows(vectors: ProductVectors, rows: torch.Tensor) -> ProductVectors:
-    return ProductVectors(vectors.text[rows], vectors.image[rows])
+    def _contexts(self, turns: tuple[Turn, ...]) -> Contexts:
+        if not turns:
+            raise DataError("dialogue: expected at least one turn, got none")
+        sizes = self.model.sizes
+        turns = tuple(replace(turn, text=utterance_text(turn.text)) for turn in turns)
+        window = [merged.turn for merged in merge_turns(turns)][-sizes.context_turns :]
+        ids = _ids(turns, self.store)
+        shown = np.full((len(window), sizes.photos_per_turn), NONE, dtype=np.int64)
+        for row, turn in enumerate(window):
+            names = turn.images[: sizes.photos_per_turn]
+            shown[row, : len(names)] = [ids[name] for name in names]
+        assert self.model.tokenizer is not None
+        pieces = tokenise(self.model.tokenizer, [turn.text for turn in window], sizes.turn_tokens)
+        index = np.full((1, sizes.context_turns), NONE, dtype=np.int64)
+        index[0, -len(window) :] = np.arange(len(window))
+        return self.builder.assemble(pieces, shown, index, np.full((1, len(self.store.slots)), NONE, dtype=np.int32))

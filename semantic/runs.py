@@ -65,10 +65,10 @@ class RunFolder:
             raise RunError(f"{self.path}: expected a run's folder with its config.yaml, found none")
         return read_config(self.config)
 
-    def start(self, config: Config) -> None:
+    def start(self, config: Config, processes: int = 1) -> None:
         """Write what a run is, before it runs."""
         write_text(self.config, dump_config(config))
-        write_text(self.path / "environment.json", json.dumps(environment(config.seed), indent=1))
+        write_text(self.path / "environment.json", json.dumps(environment(config.seed, processes), indent=1))
 
     def check_same(self, config: Config) -> None:
         """A run may only go on with the configuration it was started with; workers and batch sizes of evaluation change no number."""
@@ -123,8 +123,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def environment(seed: int) -> dict[str, Any]:
-    """The machine, the packages and the command, for a run's record."""
+def environment(seed: int, processes: int = 1) -> dict[str, Any]:
+    """The machine (that of the first of so many processes), the packages and the command, for a run's record."""
     names = (
         "torch",
         "torchvision",
@@ -142,6 +142,7 @@ def environment(seed: int) -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "processes": processes,
         "packages": {"semantic": metadata.version("semantic-crs"), **{name: metadata.version(name) for name in names}},
         "seed": seed,
         "command": " ".join(["semantic", *sys.argv[1:]]),

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Self
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NaturalInt = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Precision = Annotated[Literal["no", "bf16"], BeforeValidator(lambda value: "no" if value is False else value)]
+"""YAML reads a bare `no` as false."""
 
 
 class _Section(BaseModel):
@@ -200,18 +202,21 @@ class TrainingConfig(_Section):
     selection: Literal["ndcg@5", "loss_or_ndcg@5"] = Field(
         "ndcg@5", description="what must improve on validation for weights to be kept"
     )
-    precision: Literal["no", "bf16"] = Field(
-        "no", description="autocast of the encoders; losses and scores stay float32"
+    precision: Precision = Field("no", description="autocast of the encoders; losses and scores stay float32")
+    compile: bool = Field(
+        False,
+        description="torch.compile of attention layers, interactions and backbone; takes a minute or more at first",
     )
-    workers: NaturalInt = Field(0, description="processes that build batches")
+    workers: NaturalInt = Field(0, description="processes that build batches, for each that trains; 0: a thread")
     threads: PositiveInt | None = Field(None, description="CPU threads; null: torch's choice")
 
 
 class EvaluationConfig(_Section):
-    """How rankings are computed; the numbers do not depend on it."""
+    """How rankings are computed; the numbers depend on `precision` alone, and little."""
 
     batch_size: PositiveInt = Field(32, description="queries scored at once")
     product_batch_size: PositiveInt = Field(512, description="products encoded at once")
+    precision: Precision = Field("no", description="autocast of the encoders; scores stay float32")
 
 
 class Config(_Section):

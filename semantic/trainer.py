@@ -1,35 +1,40 @@
 """The training loop. Read `train` from top to bottom: prepare, epochs, best weights, tables.
 
 Whatever a step draws is a function of (seed, epoch, part, step), so a run that was killed and resumed ends with the same
-bits as one that was not.
+bits as one that was not. Several processes cut each batch among them: losses and gradients are the whole batch's, and all
+hold the same weights. The first of them writes the run's files.
 """
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from semantic.building import batch_builder, build_model
 from semantic.catalogue import learn_catalogue
-from semantic.data import Examples, TrainingSteps, select_examples
+from semantic.compilation import compile_parts
+from semantic.config import ConfigError
+from semantic.data import Examples, TrainingData, TrainingLoader, TrainingSteps, select_examples
 from semantic.datasets.batches import BatchBuilder
 from semantic.datasets.store import open_store
+from semantic.epoch_log import epoch_line, to_tensorboard
 from semantic.evaluation import Evaluation, ScoreError, evaluate, evaluate_examples
 from semantic.model import Semantic
-from semantic.objective import joint_loss, student_loss
+from semantic.objective import Objective, Part
+from semantic.optimiser import MovingAverage, linear_decay, make_optimizer, moving_average
+from semantic.parallel import Processes, open_processes
 from semantic.progress import Progress
 from semantic.runs import RunError, RunFolder
-from semantic.settings import Config, TrainingConfig
+from semantic.settings import Config
 from semantic.summary import write_summary
 
 LABELLED, UNLABELLED = 0, 1
@@ -54,44 +59,45 @@ def train(
 
     `resume` goes on from the last finished epoch; without it an existing run is an error, so nothing is overwritten.
 
+    Under torchrun or accelerate launch every process calls this, and all return when the run is finished.
+
     Raises:
         DataError, CheckpointError, BackboneError, RunError: faults of the user's data, files or folders.
+        ConfigError: a configuration that several processes cannot run.
         TrainingError: the loss is not finite.
     """
-    progress = progress or Progress()
+    processes = open_processes()
+    progress = (progress if processes.is_first else None) or Progress()
     folder = RunFolder.of(config, runs, fold)
     store = open_store(config.data.store)
     examples = select_examples(store, config.data, folds_of=folds, fold=fold, seed=config.data.subset_seed)
-    _check_open(folder, config, resume)
-    if folder.summary.is_file():
+    _check_batch_norm(config, processes)
+    if processes.first(lambda: _is_finished(folder, config, resume)):
         progress.say(f"{folder.path} is finished; nothing to do.")
         return folder
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     started = time.monotonic()
-    accelerator = Accelerator(mixed_precision=config.training.precision)
-    held_out = store.example_turns[np.concatenate([examples.valid, examples.test]), 0]
-    model = build_model(config, store, progress.say, np.unique(held_out))
-    builder = batch_builder(model, store, accelerator.device, progress)
-    if not folder.config.is_file():
-        folder.start(config)
-    run = _Run(config, folder, examples, model, builder, accelerator, progress)
+    held_out = np.unique(store.example_turns[np.concatenate([examples.valid, examples.test]), 0])
+    model = processes.first(lambda: build_model(config, store, progress.say, held_out))
+    with processes.one_a_machine_first():
+        builder = batch_builder(model, store, processes.device, progress)
+    processes.first(lambda: folder.start(config, processes.size) if not folder.config.is_file() else None)
+    run = _Run(config, folder, examples, model, builder, processes, progress)
     run.describe()
     run.fit()
-    best = Semantic.from_pretrained(folder.model).to(accelerator.device)
+    best = processes.first(lambda: Semantic.from_pretrained(folder.model)).to(processes.device)
     with progress.bar("test", len(examples.test)) as advance:
-        test = evaluate_examples(best, builder, examples.test, config.evaluation, detail=True, progress=advance)
-    test.write_queries(folder.queries)
-    write_summary(
-        folder,
-        config,
-        store,
-        examples,
-        best,
-        test,
-        fold=fold,
-        seconds=run.seconds + time.monotonic() - started - run.session,
-    )
+        test = evaluate_examples(
+            best, builder, examples.test, config.evaluation, detail=True, progress=advance, processes=processes
+        )
+
+    def finish() -> None:
+        test.write_queries(folder.queries)
+        seconds = run.seconds + time.monotonic() - started - run.session
+        write_summary(folder, config, store, examples, best, test, fold=fold, seconds=seconds)
+
+    processes.first(finish)
     return folder
 
 
@@ -108,35 +114,51 @@ def evaluate_run(
     Raises:
         RunError, ModelError, DataError: no such run, weights, store or split.
     """
-    progress = progress or Progress()
+    processes = open_processes()
+    progress = (progress if processes.is_first else None) or Progress()
     source = RunFolder(run)
     config = source.read_config()
     store = open_store(data or config.data.store)
-    model = Semantic.from_pretrained(source.model)
+    model = Semantic.from_pretrained(source.model).to(processes.device)
     started = time.monotonic()
-    evaluation = evaluate(model, store, split, config.evaluation, detail=True, progress=progress)
+    evaluation = evaluate(model, store, split, config.evaluation, detail=True, progress=progress, processes=processes)
     folder = RunFolder(out or run / "evaluations" / f"{store.path.name}-{split}")
-    folder.start(config)
-    evaluation.write_queries(folder.queries)
     rows = np.arange(store.split(split).start, store.split(split).stop)
     nothing = np.zeros(0, dtype=np.int64)
     examples = Examples(nothing, nothing, nothing, rows)
     if store.path.resolve() == Path(config.data.store).resolve():  # popularity is counted over what the run trained on
         examples = replace(select_examples(store, config.data), valid=nothing, test=rows)
-    write_summary(
-        folder, config, store, examples, model, evaluation, fold=None, seconds=time.monotonic() - started, split=split
-    )
+
+    def finish() -> None:
+        folder.start(config, processes.size)
+        evaluation.write_queries(folder.queries)
+        seconds = time.monotonic() - started
+        write_summary(folder, config, store, examples, model, evaluation, fold=None, seconds=seconds, split=split)
+
+    processes.first(finish)
     return folder
 
 
-def _check_open(folder: RunFolder, config: Config, resume: bool) -> None:
+def _is_finished(folder: RunFolder, config: Config, resume: bool) -> bool:
+    """Whether there is nothing left to do; RunError where there is a run that this one must not touch."""
     if not folder.config.is_file():
-        return
+        return False
     if not resume:
         raise RunError(
             f"{folder.path}: expected no run there yet, found one; go on with --resume, or give another experiment, variant or seed"
         )
     folder.check_same(config)
+    return folder.summary.is_file()
+
+
+def _check_batch_norm(config: Config, processes: Processes) -> None:
+    image = config.model.image
+    by_batch = image.features is None and image.batch_norm == "train"
+    if by_batch and processes.size > 1 and processes.device.type != "cuda":
+        raise ConfigError(
+            "model.image.batch_norm=train: expected one process, or a GPU each (elsewhere no batch statistics are taken over "
+            f"processes), got {processes.size} processes on {processes.device.type}; set model.image.batch_norm=eval"
+        )
 
 
 @dataclass
@@ -148,19 +170,27 @@ class _Run:
     examples: Examples
     model: Semantic
     builder: BatchBuilder
-    accelerator: Accelerator
+    processes: Processes
     progress: Progress
 
     def __post_init__(self) -> None:
-        training = self.config.training
-        seed = self.config.seed
-        self.labelled = TrainingSteps(self.builder, self.examples.labelled, training, seed, part=LABELLED)
+        training, seed = self.config.training, self.config.seed
+        gold = self.config.loss.state == "values"
+        self.labelled = TrainingSteps(
+            self.builder, self.examples.labelled, training, seed, part=LABELLED, share_gold=gold
+        )
         self.unlabelled = TrainingSteps(self.builder, self.examples.unlabelled, training, seed, part=UNLABELLED)
         self.steps_an_epoch = len(self.labelled) + len(self.unlabelled)
-        optimizer = make_optimizer(self.model, training)
-        self.network, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        backbone = self.model.backbone
+        if self.processes.size > 1 and backbone is not None and backbone.batch_norm == "train":
+            from timm.layers import convert_sync_batchnorm  # seconds to import, and one process alone needs none
+
+            convert_sync_batchnorm(backbone)
+        self.model.to(self.processes.device)
+        self.optimizer = make_optimizer(self.model, training)
         self.scheduler = LambdaLR(self.optimizer, linear_decay(training, self.steps_an_epoch * training.epochs))
-        self.average = AveragedModel(self.model, avg_fn=moving_average(training.average)) if training.average else None
+        self.average: MovingAverage | None = None
+        self.writer: SummaryWriter | None = None  # the first process's
         self.epoch = self.step = self.best_epoch = 0
         self.best: dict[str, float] = {}
         self.seconds = 0.0  # of finished epochs, over all sessions
@@ -169,10 +199,7 @@ class _Run:
     @property
     def kept(self) -> Semantic:
         """The model that is validated and saved: the average of the weights where one is kept."""
-        if self.average is None:
-            return self.model
-        assert isinstance(self.average.module, Semantic)
-        return self.average.module
+        return self.model if self.average is None else self.average.model
 
     def describe(self) -> None:
         counts = self.examples.counts(self.builder.store)
@@ -184,25 +211,40 @@ class _Run:
 
     def fit(self) -> None:
         """All epochs that are still to do."""
-        state = self.folder.load_state()
+        training, processes = self.config.training, self.processes
+        state = processes.first(self.folder.load_state)
+        if state is None:
+            processes.first(self._learn_catalogue)
+        objective = Objective(self.model, self.config.loss, autocast=training.precision == "bf16")
+        self.network = processes.synchronise(objective)  # all start from the first's weights
+        self.average = MovingAverage(self.model, moving_average(training.average)) if training.average else None
         if state is not None:
             self._restore(state)
-            self.progress.say(f"resuming after epoch {self.epoch} of {self.config.training.epochs}")
-        else:
-            epochs = self.config.training.completion_epochs
-            with self.progress.bar("catalogue", epochs) as advance:
-                learn_catalogue(self.model, self.builder, epochs, self.config.seed, advance)
-        self.folder.keep_metrics(self.epoch)
-        writer = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=self.epoch + 1)
+            self.progress.say(f"resuming after epoch {self.epoch} of {training.epochs}")
+        if training.compile:
+            compile_parts(self.model)
+        processes.first(self._prepare_records)
+        data = TrainingData((self.labelled, self.unlabelled), processes)
+        loader = TrainingLoader(data, training.workers, pin=processes.device.type == "cuda")
         try:
-            if not self.config.training.epochs:
-                self.model.save_pretrained(self.folder.model)
-            while self.epoch < self.config.training.epochs:
-                self._run_epoch(writer)
+            while self.epoch < training.epochs:
+                self._run_epoch(loader)
         finally:
-            writer.close()
+            if self.writer is not None:
+                self.writer.close()
 
-    def _run_epoch(self, writer: SummaryWriter) -> None:
+    def _learn_catalogue(self) -> None:
+        epochs = self.config.training.completion_epochs
+        with self.progress.bar("catalogue", epochs) as advance:
+            learn_catalogue(self.model, self.builder, epochs, self.config.seed, advance)
+
+    def _prepare_records(self) -> None:
+        self.folder.keep_metrics(self.epoch)
+        self.writer = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=self.epoch + 1)
+        if not self.config.training.epochs:
+            self.model.save_pretrained(self.folder.model)
+
+    def _run_epoch(self, loader: TrainingLoader) -> None:
         started = time.monotonic()
         training, number = self.config.training, self.epoch + 1
         line: dict[str, Any] = {
@@ -211,13 +253,14 @@ class _Run:
             "seconds": 0.0,
             "learning_rate": self.scheduler.get_last_lr()[0],
         }
-        with self.progress.bar(f"epoch {number}/{training.epochs}", self.steps_an_epoch) as advance:
+        bar = self.progress.bar(f"epoch {number}/{training.epochs}", self.steps_an_epoch)
+        with closing(loader.epoch(self.epoch)) as steps, bar as advance:
             if len(self.labelled):
-                line["train"] = self._run_part(self.labelled, lambda done: advance(done, self.steps_an_epoch))
+                line["train"] = self._run_part(self.labelled, steps, lambda done: advance(done, self.steps_an_epoch))
             if len(self.unlabelled):
                 offset = len(self.labelled)
                 line["train_unlabelled"] = self._run_part(
-                    self.unlabelled, lambda done: advance(offset + done, self.steps_an_epoch)
+                    self.unlabelled, steps, lambda done: advance(offset + done, self.steps_an_epoch)
                 )
         line["step"] = self.step
         if number % training.validate_every == 0 or number == training.epochs:
@@ -226,64 +269,80 @@ class _Run:
             line["best"] = self._improves(valid)
             if line["best"]:
                 self.best_epoch = number
-                self.kept.save_pretrained(self.folder.model)
         self.epoch = number
         elapsed = time.monotonic() - started
         self.seconds += elapsed
         self.session += elapsed
         line["seconds"] = round(elapsed, 3)
+        self.processes.first(lambda: self._record(line))
+        self.progress.say(epoch_line(line, training.epochs))
+
+    def _record(self, line: dict[str, Any]) -> None:
+        """What an epoch leaves on disk; the state, from which a run goes on, last."""
+        if line.get("best"):
+            self.kept.save_pretrained(self.folder.model)
         self.folder.append_metrics(line)
-        _to_tensorboard(writer, line)
+        assert self.writer is not None
+        to_tensorboard(self.writer, line)
         self.folder.save_state(self._state())
-        self.progress.say(_epoch_line(line, training.epochs))
 
     def _validate(self, number: int) -> Evaluation:
+        rows, config = self.examples.valid, self.config.evaluation
         try:
-            return evaluate_examples(self.kept, self.builder, self.examples.valid, self.config.evaluation)
+            return evaluate_examples(self.kept, self.builder, rows, config, processes=self.processes)
         except ScoreError as error:
             raise TrainingError(
                 f"{self.folder.path}: epoch {number}, validation, {error}; the epochs before are saved, lower "
                 "training.learning_rate or set training.clip"
             ) from None
 
-    def _run_part(self, steps: TrainingSteps, advance: Callable[[int], None]) -> dict[str, float]:
-        """One pass over D_F (teacher and student) or D_P (student alone); returns the mean of each term."""
-        sums: dict[str, torch.Tensor] = {}
-        loader = DataLoader(steps.at(self.epoch), batch_size=None, num_workers=self.config.training.workers)
-        self.model.train()
-        for index, batch in enumerate(loader):
-            torch.manual_seed(_step_seed(self.config.seed, self.epoch, steps.part, index))
-            terms = self._step(batch.to(self.accelerator.device), teacher=steps.part == LABELLED)
-            for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach()
-            advance(index + 1)
-        return {name: float(value) / len(steps) for name, value in sums.items()}
+    def _run_part(self, part: TrainingSteps, steps: Iterator[Part], advance: Callable[[int], None]) -> dict[str, float]:
+        """One pass over D_F (teacher and student) or D_P (student alone); returns the mean of each term.
 
-    def _step(self, batch: Any, *, teacher: bool) -> dict[str, torch.Tensor]:
-        config = self.config.loss
-        with self.accelerator.autocast():
-            output = self.network(batch, teacher=teacher, text_image=config.correlation_weight > 0)
-        if teacher:
-            first = self.config.training.teacher_first and self.epoch == 0 and not len(self.unlabelled)
-            loss, terms = joint_loss(output, batch, config, teacher_only=first)
-        else:
-            loss, terms = student_loss(output, batch, config)
-        if not torch.isfinite(loss):
-            found = ", ".join(f"{name} {value.item():g}" for name, value in terms.items())
-            raise TrainingError(
-                f"{self.folder.path}: epoch {self.epoch + 1}, step {self.step + 1}: expected a finite loss, got {found}; "
-                "the epochs before are saved, lower training.learning_rate or set training.clip"
-            )
+        The terms of a step are read once the next is under way: the device is never left waiting for a question.
+        """
+        sums: dict[str, float] = {}
+        before: _Reading | None = None
+        self.model.train()
+        for index in range(len(part)):
+            step = next(steps).to(self.processes.device)
+            torch.manual_seed(_step_seed(self.config.seed, self.epoch, part.part, index, self.processes.rank))
+            now = self._step(step, labelled=part.part == LABELLED)
+            if before is not None:
+                self._take(before, sums)
+            before = now
+            advance(index + 1)
+        assert before is not None
+        self._take(before, sums)
+        return {name: value / len(part) for name, value in sums.items()}
+
+    def _step(self, part: Part, *, labelled: bool) -> "_Reading":
+        training = self.config.training
+        teacher_only = training.teacher_first and self.epoch == 0 and not len(self.unlabelled)
+        loss, terms = self.network(part, labelled=labelled, teacher_only=teacher_only)
         self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        if self.config.training.clip is not None:
-            self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.training.clip)
+        (loss * self.processes.size).backward()  # gradients are averaged, and this is a share of a sum
+        if training.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.clip)
         self.optimizer.step()
         self.scheduler.step()
         if self.average is not None:
-            self.average.update_parameters(self.model)
+            self.average.update(self.model, self.step)
         self.step += 1
-        return {"loss": loss} | terms
+        values = self.processes.sum(torch.stack([loss.detach(), *terms.values()]))
+        return _Reading(self.step, ("loss", *terms), values)
+
+    def _take(self, reading: "_Reading", sums: dict[str, float]) -> None:
+        """Add a step's terms up; a loss that is no number ends the run, on every process alike."""
+        terms = reading.terms()
+        if not math.isfinite(terms["loss"]):
+            found = ", ".join(f"{name} {value:g}" for name, value in terms.items() if name != "loss")
+            raise TrainingError(
+                f"{self.folder.path}: epoch {self.epoch + 1}, step {reading.step}: expected a finite loss, got {found}; "
+                "the epochs before are saved, lower training.learning_rate or set training.clip"
+            )
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + value
 
     def _improves(self, valid: Evaluation) -> bool:
         """Whether these weights are the best so far, and if so remember by what."""
@@ -303,7 +362,7 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
+            "average": None if self.average is None else self.average.model.state_dict(),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -313,62 +372,26 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
+            self.average.model.load_state_dict(state["average"])
 
 
-def make_optimizer(model: Semantic, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW over what dialogues train; with no weight decay that is Adam, the paper's. Gates may have a rate of their own."""
-    gates = [getattr(module, name) for module in model.modules() for name in getattr(module, "gates", ())]
-    gates = [gate for gate in gates if gate is not None]
-    fixed = [*gates, *(model.completion.parameters() if model.completion is not None else ())]
-    others = [p for p in model.parameters() if p.requires_grad and not any(p is other for other in fixed)]
-    rate = config.gate_learning_rate or config.learning_rate
-    groups: list[dict[str, Any]] = [{"params": others}, *([{"params": gates, "lr": rate}] if gates else [])]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+class _Reading:
+    """The terms of a step on their way from the device; `terms` waits for them, and not for what was asked of it since."""
+
+    def __init__(self, step: int, names: tuple[str, ...], values: Tensor) -> None:
+        self.step, self.names = step, names
+        self.values = values.to("cpu", non_blocking=values.is_cuda)
+        self.copied = torch.cuda.Event() if values.is_cuda else None
+        if self.copied is not None:
+            self.copied.record()
+
+    def terms(self) -> dict[str, float]:
+        if self.copied is not None:
+            self.copied.synchronize()
+        return dict(zip(self.names, self.values.tolist(), strict=True))
 
 
-def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """average <- average + (1 - d) (weights - average), d = min(decay, (1 + n) / (10 + n)) at step n."""
-
-    def average(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
-        d = min(decay, (1 + int(steps)) / (10 + int(steps)))
-        return torch.lerp(mean, now, 1 - d)
-
-    return average
-
-
-def linear_decay(config: TrainingConfig, steps: int) -> Callable[[int], float]:
-    """The factor of the learning rate: up to 1 over the warm-up, then linearly down to 0 at the last step."""
-    warmup = max(1, round(config.warmup * steps)) if config.warmup else 0
-
-    def factor(step: int) -> float:
-        return (step + 1) / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
-
-    return factor
-
-
-def _step_seed(seed: int, epoch: int, part: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch, part, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _to_tensorboard(writer: SummaryWriter, line: dict[str, Any]) -> None:
-    for part in ("train", "train_unlabelled"):
-        for name, value in line.get(part, {}).items():
-            writer.add_scalar(f"{part}/{name}", value, line["epoch"])
-    for protocol in ("standard", "released"):
-        for name, value in line.get("valid", {}).get(protocol, {}).items():
-            writer.add_scalar(f"valid {protocol}/{name}", value, line["epoch"])
-    writer.add_scalar("learning_rate", line["learning_rate"], line["epoch"])
-    writer.flush()
-
-
-def _epoch_line(line: dict[str, Any], epochs: int) -> str:
-    losses = " ".join(
-        f"{part.replace('_', ' ')} loss {line[part]['loss']:.4f}"
-        for part in ("train", "train_unlabelled")
-        if part in line
-    )
-    if "valid" not in line:
-        return f"epoch {line['epoch']}/{epochs}  {losses}  {line['seconds']:.1f} s"
-    ndcg = 100 * line["valid"]["standard"]["ndcg@5"]
-    return f"epoch {line['epoch']}/{epochs}  {losses}  valid NDCG@5 {ndcg:.1f}{' (best)' if line['best'] else ''}  {line['seconds']:.1f} s"
+def _step_seed(seed: int, epoch: int, part: int, step: int, rank: int) -> int:
+    """Of what a process draws on its device in a step, dropout above all."""
+    entropy = [seed, epoch, part, step, *([rank] if rank else [])]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))

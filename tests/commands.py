@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ def semantic(*arguments: object, cwd: Path, code: int = 0) -> subprocess.Complet
     done = subprocess.run(words, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == code, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def answering_interrupts() -> None:
+    """For a new process (`preexec_fn`): a shell's background jobs, tests among them, are started deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ install_import_hook(
         "semantic.metrics",
         "semantic.objective",
         "semantic.datasets.batches",
+        "semantic.vectors",
     ],
     "beartype.beartype",
 )

@@ -37,11 +37,13 @@ def test_an_array_goes_on_after_the_rows_that_are_kept(tmp_path: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
-@given(lists=st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=7), max_size=11))
-def test_lists_are_values_and_offsets(tmp_path: Path, lists: list[list[int]]) -> None:
+@given(lists=st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=7), max_size=11), alone=st.integers(0, 11))
+def test_lists_are_values_and_offsets(tmp_path: Path, lists: list[list[int]], alone: int) -> None:
     growing = GrowingLists(tmp_path, "x")
-    for values in lists:
+    for values in lists[:alone]:
         growing.append(values)
+    if lists[alone:]:
+        growing.extend([np.array(values, np.int32) for values in lists[alone:]])
     growing.close()
     values, offsets = np.load(tmp_path / "x.npy"), np.load(tmp_path / "x_offsets.npy")
     assert (values.dtype, offsets.dtype, len(offsets)) == (np.int32, np.int64, len(lists) + 1)

@@ -1,5 +1,8 @@
 """Batches against a construction from the store by loops: the window, the photos, the candidates, the padding."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -202,3 +205,71 @@ def test_a_batch_moves_as_a_whole(build):
     assert [tuple(t.shape) for t in vars(moved.contexts).values()] == [
         tuple(t.shape) for t in vars(batch.contexts).values()
     ]
+
+
+@pytest.fixture(scope="module")
+def mapped(pieces: Pieces, tmp_path_factory: pytest.TempPathFactory) -> Pieces:
+    """The pieces as files, memory-mapped, of a width that makes them large."""
+    folder, found = tmp_path_factory.mktemp("mapped"), {}
+    for name, array in vars(pieces).items():
+        wide = np.pad(array, ((0, 0), (0, 1009)), constant_values=NONE)
+        np.save(folder / f"{name}.npy", wide)
+        found[name] = np.load(folder / f"{name}.npy", mmap_mode="r")
+    return Pieces(**found)
+
+
+def tensors(batch: Batch) -> list[torch.Tensor]:
+    return [*vars(batch.contexts).values(), *vars(batch.products).values(), batch.candidates, batch.positive]
+
+
+def assert_same_batches(one: BatchBuilder, other: BatchBuilder) -> None:
+    rows, candidates = np.array([0, 5, 2]), np.array([[0, 7], [3, NONE], [7, 1]])
+    left, right = (tensors(each.batch(rows, candidates, candidates == 7)) for each in (one, other))
+    assert [t.dtype for t in left] == [t.dtype for t in right]
+    assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def test_a_worker_gets_the_names_of_mapped_files_and_not_their_content(shop, mapped, tmp_path, monkeypatch):
+    builder = BatchBuilder(shop, mapped, shop.photos, context_turns=3, photos_per_turn=2, pad=PAD)
+    in_files = [builder.photos, *vars(mapped).values()]
+    assert sum(array.nbytes for array in in_files) > 500_000
+
+    sent = pickle.dumps(builder)
+
+    assert len(sent) < 5_000
+    monkeypatch.chdir(tmp_path)  # wherever the worker is
+    received = pickle.loads(sent)
+    arrays = [received.photos, *vars(received.pieces).values()]
+    assert all(isinstance(array, np.memmap) and not array.flags.writeable for array in arrays)
+    assert [array.filename for array in arrays] == [array.filename for array in in_files]
+    assert (received.context_turns, received.photos_per_turn, received.pad) == (3, 2, PAD)
+    assert_same_batches(received, builder)
+    assert builder.photos is shop.photos  # the sender's own stays as it was
+    assert builder.pieces is mapped
+
+
+def test_arrays_in_memory_are_sent_whole(shop, pieces, mapped, features):
+    for some in (pieces, replace(mapped, turns=pieces.turns), replace(mapped, products=np.array(mapped.products))):
+        builder = BatchBuilder(shop, some, features, context_turns=5, photos_per_turn=5, pad=PAD)
+        received = pickle.loads(pickle.dumps(builder))
+        assert np.array_equal(received.photos, features)
+        assert_same_batches(received, builder)
+
+
+def test_a_part_of_a_mapped_file_is_sent_as_that_part(shop, mapped, features, tmp_path):
+    np.save(tmp_path / "features.npy", np.concatenate([features[:1], features]))
+    part = np.load(tmp_path / "features.npy", mmap_mode="r")[1:]
+    builder = BatchBuilder(shop, mapped, part, context_turns=5, photos_per_turn=5, pad=PAD)
+
+    assert_same_batches(pickle.loads(pickle.dumps(builder)), builder)
+
+
+def test_a_builder_without_turns_can_be_sent(shop, mapped):
+    none = np.zeros((0, 11), dtype=np.int16)
+    builder = BatchBuilder(shop, replace(mapped, turns=none), shop.photos, context_turns=5, photos_per_turn=5, pad=PAD)
+
+    received = pickle.loads(pickle.dumps(builder))
+
+    assert received.pieces.turns.shape == (0, 11)
+    assert received.pieces.turns.dtype == np.int16
+    assert torch.equal(received.products(np.arange(3)).tokens, builder.products(np.arange(3)).tokens)

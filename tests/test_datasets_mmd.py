@@ -128,6 +128,30 @@ def test_products_are_photos_in_the_order_of_the_url_table(tmp_path: Path) -> No
     assert only(corpus).turns[1].negatives == ("p2", "p3")
 
 
+def test_of_photo_files_with_one_stem_the_first_is_the_products(tmp_path: Path) -> None:
+    root = mmd_root(tmp_path)
+    with open(root / "url2img.txt", "a") as lines:
+        lines.write("http://x/gone p3.png\n")
+    corpus = MmdCorpus(root, SLOTS)
+    assert corpus.product_names() == [f"p{n}" for n in range(5)]
+    assert corpus.product("p3").photo == root / "images/images/p3.jpg"
+    assert corpus.image_name(90) == "p3"  # the id of http://x/gone
+
+
+def test_images_are_ids_in_any_spelling_or_urls_and_empty_names_are_counted(tmp_path: Path) -> None:
+    root, faults = mmd_root(tmp_path), Faults()
+    shown = ["", "11", 10, True, "http://x/odd"]
+    write(root / "MMD2withDST/train/d1.json", [turn("user", images=["12", ""]), turn("system", images=shown)])
+    corpus = MmdCorpus(root, SLOTS)
+    assert [each.images for each in only(corpus, faults=faults).turns] == [
+        ("p2",),
+        ("p1", "p0", "id 1", "http://x/odd"),
+    ]
+    assert faults.counts == {"turn with images that are neither names nor ids": 2}
+    assert faults.examples[1]["reason"].endswith(": 1 of 5")
+    assert corpus.missing_reason("id 1") == "image id without URL"
+
+
 def test_v2_splits_alone_and_beside_v3(tmp_path: Path) -> None:
     alone = MmdCorpus(mmd_root(tmp_path / "v2", "MMD2woDST/fewshot"), SLOTS)
     assert (alone.layout, alone.splits) == ("mmd-v2", ("fewshot",))

@@ -5,13 +5,18 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from semantic.datasets import store as store_module
 from semantic.datasets.errors import DataError
 from semantic.datasets.prepare import prepare
 from semantic.datasets.simmc import SimmcCorpus
-from semantic.datasets.store import FILES, MANIFEST, open_store
+from semantic.datasets.store import FILES, MANIFEST, Store, open_store
 
 SLOTS = ("color", "type")
 
@@ -149,3 +154,72 @@ def test_verifying_finds_a_changed_byte(copied: Path, name: str) -> None:
     (copied / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name}: expected SHA-256 [0-9a-f]+, found [0-9a-f]+; the file was changed"):
         store.verify()
+
+
+TEXTS = ["red hat", None, "", "blue hat", "a 3rd", "hat", None, "green hat", "no", "bye", "hat"]
+
+
+@pytest.fixture(scope="module")
+def grouped(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The store with eleven products in row groups of three: p0, p1, ... and the texts above."""
+    path = tmp_path_factory.mktemp("grouped")
+    for file in made.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    table = pa.table({"name": [f"p{row}" for row in range(len(TEXTS))], "text": TEXTS})
+    pq.write_table(table, path / "products.parquet", row_group_size=3)
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["sizes"]["products.parquet"] = (path / "products.parquet").stat().st_size
+    (path / MANIFEST).write_text(json.dumps(manifest))
+    return open_store(path)
+
+
+def test_rows_are_those_of_the_tables(made: Path, grouped: Store) -> None:
+    store = open_store(made)
+    assert [store.rows(table) for table in ("products", "dialogues", "turns", "state_values")] == [3, 2, 5, 2]
+    assert grouped.rows("products") == len(TEXTS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(start=st.integers(0, len(TEXTS)), length=st.integers(0, len(TEXTS) + 3))
+def test_texts_are_a_part_of_their_column_over_the_borders_of_groups(grouped: Store, start: int, length: int) -> None:
+    whole = [text or "" for text in TEXTS]
+    assert grouped.texts("products", "text", start, start + length) == whole[start : start + length]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "groups"),
+    [(0, 3, [0]), (2, 4, [0, 1]), (3, 6, [1]), (5, 10, [1, 2, 3]), (9, 99, [3]), (12, 99, [])],
+)
+def test_only_the_groups_of_the_asked_texts_are_read(
+    grouped: Store, monkeypatch: pytest.MonkeyPatch, start: int, stop: int, groups: list[int]
+) -> None:
+    read, whole = [], pq.ParquetFile.read_row_group
+
+    def spy(file: pq.ParquetFile, group: int, columns: list[str]) -> pa.Table:
+        read.append((group, columns))
+        return whole(file, group, columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", spy)
+    grouped.texts("products", "text", start, stop)
+    assert read == [(group, ["text"]) for group in groups]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5, 11, 12])
+def test_all_texts_come_in_order_whatever_the_blocks(
+    grouped: Store, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(store_module, "BLOCK", block)
+    assert list(grouped.all_texts("products", "text")) == [text or "" for text in TEXTS]
+    assert list(grouped.all_texts("state_values", "value")) == ["none", "red"]
+
+
+def test_a_column_of_some_products_stands_in_the_order_asked_for(grouped: Store) -> None:
+    assert grouped.product_column("name", [10, 0, 4, 4]) == ["p10", "p0", "p4", "p4"]
+    assert grouped.product_column("text", [7, 1, 2, 0]) == ["green hat", "", "", "red hat"]
+    assert grouped.product_column("name", []) == []
+
+
+def test_names_are_found_and_those_of_no_product_left_out(grouped: Store) -> None:
+    assert grouped.product_rows(["p10", "p2", "hat", "p2", "", "P3"]) == {"p10": 10, "p2": 2}
+    assert grouped.product_rows(name for name in ("p0", "p8")) == {"p0": 0, "p8": 8}
+    assert grouped.product_rows([]) == {}

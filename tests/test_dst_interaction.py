@@ -29,9 +29,10 @@ def direct(module, start, state):
     return tuple(torch.stack([torch.stack([pair[i] for pair in row]) for row in found]) for i in (0, 1))
 
 
-def formed(enhanced, space):
-    """x_K, formed from its coefficients."""
-    return enhanced.start + enhanced.coefficients @ space.basis
+def relevance(module, context, items, space):
+    """cos(x_K of the context, x_K of each item)."""
+    query = module(context, space)
+    return cosine(query.norm, module(items, space, query.formed(space)))
 
 
 @given(
@@ -49,7 +50,7 @@ def test_state_space_is_the_direct_form(hops, affine, temperature, seed):
     space = module.expand(state)
     enhanced = module(start, space)
 
-    torch.testing.assert_close(formed(enhanced, space), x, atol=1e-10, rtol=0)
+    torch.testing.assert_close(enhanced.formed(space), x, atol=1e-10, rtol=0)
     torch.testing.assert_close(enhanced.attention, attention, atol=1e-10, rtol=0)
     torch.testing.assert_close(enhanced.norm, x.norm(dim=-1), atol=1e-10, rtol=0)
 
@@ -69,7 +70,7 @@ def test_gradients_are_those_of_the_direct_form():
     enhanced = module(start, space)
 
     for found, by_definition in zip(
-        gradients(formed(enhanced, space), enhanced.attention, enhanced.norm), expected, strict=True
+        gradients(enhanced.formed(space), enhanced.attention, enhanced.norm), expected, strict=True
     ):
         torch.testing.assert_close(found, by_definition, atol=1e-9, rtol=0)
 
@@ -77,14 +78,13 @@ def test_gradients_are_those_of_the_direct_form():
 def test_gradients_are_those_of_finite_differences():
     module = fill(DialogueStateInteraction(3, 2, affine=True)).double()
 
-    def relevance(context, items, state):
-        space = module.expand(state)
-        return cosine(module(context, space), module(items, space), space)
+    def by_state(context, items, state):
+        return relevance(module, context, items, module.expand(state))
 
     inputs = [
         formula(shape, seed, 2.0).requires_grad_() for seed, shape in enumerate([(1, 1, 3), (1, 2, 3), (1, 2, 3)])
     ]
-    assert torch.autograd.gradcheck(relevance, inputs)
+    assert torch.autograd.gradcheck(by_state, inputs)
 
 
 def test_cosines_are_those_of_the_vectors_formed():
@@ -97,14 +97,12 @@ def test_cosines_are_those_of_the_vectors_formed():
     x_photo, _ = direct(image, photos, state)
 
     enhanced = text(items, text_space)
-    relevance = cosine(text(context, text_space), enhanced, text_space)
+    found = relevance(text, context, items, text_space)
     between = cross_cosine(enhanced, image(photos, image_space), text_space, image_space)
 
     for row in range(BATCH):
         for item in range(ITEM):
-            assert relevance[row, item].item() == pytest.approx(
-                cos(x_context[row, 0], x_text[row, item]).item(), abs=1e-10
-            )
+            assert found[row, item].item() == pytest.approx(cos(x_context[row, 0], x_text[row, item]).item(), abs=1e-10)
             assert between[row, item].item() == pytest.approx(
                 cos(x_text[row, item], x_photo[row, item]).item(), abs=1e-10
             )
@@ -119,8 +117,12 @@ def test_one_set_of_items_may_be_shared_by_the_batch():
     shared, repeated = (module(x, space) for x in (items, items.expand(BATCH, -1, -1)))
 
     torch.testing.assert_close(shared.attention, repeated.attention, atol=1e-12, rtol=0)
-    query = module(context, space)
-    torch.testing.assert_close(cosine(query, shared, space), cosine(query, repeated, space), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        relevance(module, context, items, space),
+        relevance(module, context, items.expand(BATCH, -1, -1), space),
+        atol=1e-12,
+        rtol=0,
+    )
     torch.testing.assert_close(
         cross_cosine(shared, module(other, space), space, space),
         cross_cosine(repeated, module(other.expand(BATCH, -1, -1), space), space, space),
@@ -137,13 +139,13 @@ def test_a_zero_vector_has_a_finite_cosine_and_gradient(hops):
     space = module.expand(state.requires_grad_())
     items = module(start, space)
 
-    relevance = cosine(module(context, space), items, space)
-    (relevance.sum() + cross_cosine(items, module(photos, space), space, space).sum()).backward()
+    found = relevance(module, context, start, space)
+    (found.sum() + cross_cosine(items, module(photos, space), space, space).sum()).backward()
 
     if hops == 0:
-        assert not relevance.any()
+        assert not found.any()
         torch.testing.assert_close(items.attention, torch.full_like(items.attention, 1 / SLOT))
-    for value in (relevance, start.grad, photos.grad, state.grad, *(p.grad for p in module.parameters())):
+    for value in (found, start.grad, photos.grad, state.grad, *(p.grad for p in module.parameters())):
         assert value.isfinite().all()
 
 
@@ -154,7 +156,7 @@ def test_the_order_of_slots_changes_no_vector(order):
     space, moved = module.expand(state), module.expand(state[:, list(order)])
     plain, other = module(start, space), module(start, moved)
 
-    torch.testing.assert_close(formed(other, moved), formed(plain, space), atol=1e-12, rtol=0)
+    torch.testing.assert_close(other.formed(moved), plain.formed(space), atol=1e-12, rtol=0)
     torch.testing.assert_close(other.attention, plain.attention[..., list(order)], atol=1e-12, rtol=0)
 
 
@@ -177,7 +179,7 @@ def test_scores_stay_single_precision_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         space = module.expand(state)
         enhanced = module(start.bfloat16(), space)
-        score = cosine(module(start[:, :1], space), enhanced, space)
+        score = relevance(module, start[:, :1], start.bfloat16(), space)
 
     assert {t.dtype for t in (space.basis, enhanced.attention, enhanced.norm, score)} == {torch.float32}
     torch.testing.assert_close(enhanced.attention, plain.attention, atol=0.02, rtol=0)

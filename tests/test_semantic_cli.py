@@ -132,6 +132,15 @@ def test_folds_are_runs_beside_each_other_in_one_table(way, monkeypatch, capsys)
     assert said.rstrip().endswith("run: runs/tiny/crossed/seed_0")
 
 
+def test_simulate_takes_the_negatives_of_each_split(tmp_path):
+    words = ("--dialogues", 7, "--products", 61, "--negatives", 3, "--evaluation-negatives", 5)
+    semantic("simulate", "data", *words, cwd=tmp_path)
+    for split, most in (("train", 3), ("valid", 5), ("test", 5)):
+        dialogues = (json.loads(file.read_text()) for file in (tmp_path / "data/MMD2withDST" / split).iterdir())
+        lists = [turn["utterance"].get("false images") for turns in dialogues for turn in turns]
+        assert max(len(negatives) for negatives in lists if negatives) == most
+
+
 def test_a_folder_with_brackets_is_printed_as_it_is(tmp_path):
     assert semantic("simulate", "a[b]", "--dialogues", 3, "--products", 10, cwd=tmp_path).stdout.startswith("a[b]: ")
 

@@ -108,6 +108,12 @@ def test_words_that_resemble_numbers_stay_words_and_the_rest_of_pyyaml_is_left_a
     assert yaml.safe_load("1e-3") == "1e-3"
 
 
+def test_a_bare_no_is_a_word_where_a_word_is_meant(tmp_path):
+    """YAML reads it as false."""
+    config = load_config(written(tmp_path, "training: {precision: no}"), ["evaluation.precision=no"])
+    assert (config.training.precision, config.evaluation.precision) == ("no", "no")
+
+
 def test_three_faults_are_reported_at_once_each_with_where_expected_and_got(tmp_path):
     file = written(tmp_path, "model: {dmi: 64, heads: -2, pool: max}")
 

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic.data import Examples, TrainingSteps, all_candidates, draw_candidates, select_examples
+from semantic.data import (
+    Examples,
+    TrainingData,
+    TrainingLoader,
+    TrainingSteps,
+    _few_places,
+    _many_places,
+    _order,
+    all_candidates,
+    draw_candidates,
+    select_examples,
+)
 from semantic.datasets.batches import NONE, BatchBuilder, Pieces
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store, open_store
+from semantic.parallel import Processes
 from semantic.settings import DataConfig, TrainingConfig
 from tests.worlds import STATELESS, UNLABELLED, changed_copy
 
@@ -198,7 +211,7 @@ def test_all_candidates_are_the_positives_then_the_negatives(shop):
 
 
 @settings(max_examples=40, deadline=None)
-@given(positives=st.integers(1, 7), negatives=st.integers(1, 13), seed=st.integers(0, 2**32 - 1))
+@given(positives=st.integers(1, 7), negatives=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))
 def test_candidates_are_drawn_without_replacement(shop, positives, negatives, seed):
     rows = np.arange(0, len(shop.example_turns), 3)
 
@@ -215,6 +228,20 @@ def test_candidates_are_drawn_without_replacement(shop, positives, negatives, se
         assert np.array_equal(positive[b], np.concatenate([left != NONE, np.zeros(negatives, bool)]))
     again, _ = draw_candidates(shop, rows, positives, negatives, np.random.default_rng(seed))
     assert np.array_equal(candidates, again)
+
+
+@pytest.mark.parametrize("places", [_few_places, _many_places])
+def test_every_set_of_places_is_drawn_equally_often(places):
+    """All sets of 2 of 4, with a list of 2 and one of 1 beside: the first is drawn whole, the second cannot be more."""
+    draws = 6_000
+    drawn = places(np.tile([4, 2, 1], draws), 2, np.random.default_rng(0)).reshape(draws, 3, 2)
+
+    sets, times = np.unique(np.sort(drawn[:, 0]), axis=0, return_counts=True)
+    assert sets.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
+    share, spread = draws / 6, math.sqrt(draws * (1 / 6) * (5 / 6))
+    assert np.abs(times - share).max() < 4 * spread
+    assert (np.sort(drawn[:, 1]) == [0, 1]).all()
+    assert (np.sort(drawn[:, 2]) == [NONE, 0]).all()
 
 
 def test_every_positive_and_every_negative_is_drawn_sooner_or_later(shop):
@@ -238,12 +265,19 @@ def steps(shop: Store) -> TrainingSteps:
 def ids(batch) -> list[list[int]]:
     """The candidates of a batch as product ids; the photos of this builder are the products' numbers."""
     products = batch.products.photos[:, 0].long()
-    return torch.where(batch.keep, products[batch.candidates.clamp(min=0)], NONE).tolist()
+    candidates = torch.arange(len(products)) if batch.candidates is None else batch.candidates.clamp(min=0)
+    return torch.where(batch.keep, products[candidates], NONE).tolist()
 
 
 def test_an_epoch_visits_every_example_once_in_an_order_of_its_own(steps, monkeypatch):
     visited: list[list[int]] = []
-    monkeypatch.setattr(BatchBuilder, "batch", lambda _, rows, *__: visited.append(rows.tolist()))
+    build = BatchBuilder.batch
+
+    def noted(builder, rows, *arguments):
+        visited.append(rows.tolist())
+        return build(builder, rows, *arguments)
+
+    monkeypatch.setattr(BatchBuilder, "batch", noted)
     for step in range(len(steps)):
         steps[step]
     last = len(steps.rows) - 7 * (len(steps) - 1)
@@ -273,6 +307,76 @@ def test_a_step_is_a_function_of_seed_epoch_part_and_number_alone(steps):
     single = [replace(each, rows=steps.rows[:1]) for each in (steps.at(3), *others)]
     assert len({str(ids(each[0])) for each in single}) == 4
     assert len({str(step) for step in expected}) == len(expected)
+
+
+@pytest.mark.parametrize("pool", [0, 11])
+@pytest.mark.parametrize("size", [2, 3, 9])
+def test_processes_share_a_step_among_them(steps, pool, size):
+    """Together the parts are the whole batch, and each knows the whole batch's counts; one without an example does the
+    first at weight 0. The last batch has fewer examples than 9 processes."""
+    steps = replace(steps, config=steps.config.model_copy(update={"pool": pool}), share_gold=True)
+    for step in range(len(steps)):
+        whole = steps[step]
+        keep, positive = whole.keep, whole.positive
+        pairs = sum(int(p) * int(k - p) for p, k in zip(positive.sum(1), keep.sum(1), strict=True))
+        parts = [steps.share(step, Processes(rank, size)) for rank in range(size)]
+
+        real = [part for part in parts if part.weight]
+        assert [part.weight for part in parts].count(0.0) == max(0, size - len(positive))
+        assert [row for part in real for row in ids(part.batch)] == ids(whole)
+        assert [row for part in real for row in part.batch.positive.tolist()] == positive.tolist()
+        assert [i for part in real for i in range(*part.own.indices(len(positive)))] == list(range(len(positive)))
+        for part in parts:
+            assert (part.counts.examples, part.counts.pairs, part.counts.products) == (
+                len(keep),
+                pairs,
+                int(keep.sum()),
+            )
+            assert torch.equal(part.gold.state_tokens, whole.contexts.state_tokens)
+            assert torch.equal(part.gold.state_keep, whole.contexts.state_keep)
+            assert ids(part.batch)[0] == ids(whole)[part.own.start]
+    assert steps.share(0).gold is None  # one process alone sees them all
+
+
+@pytest.mark.parametrize(("workers", "start"), [(0, None), (1, "fork"), (1, "spawn")])
+def test_workers_bring_the_same_steps_however_they_start(shop, shop_features, steps, workers, start):
+    """Two parts over two epochs by the same workers; what they send is what this process would make itself."""
+    builder = BatchBuilder(
+        shop, steps.builder.pieces, np.load(shop_features, mmap_mode="r"), context_turns=2, photos_per_turn=1, pad=0
+    )
+    parts = tuple(replace(steps, builder=builder, part=part, rows=steps.rows[: 20 + part]) for part in (0, 1))
+    loader = TrainingLoader(TrainingData(parts, Processes(1, 2)), workers, start=start)
+    for epoch in (4, 2):
+        found = list(loader.epoch(epoch))
+        expected = [p.at(epoch).share(step, Processes(1, 2)) for p in parts for step in range(len(p))]
+        assert len(found) == len(expected) == 3 + 3
+        for one, other in zip(found, expected, strict=True):
+            assert one.counts == other.counts
+            assert torch.equal(one.batch.products.photos, other.batch.products.photos)
+            assert torch.equal(one.batch.candidates, other.batch.candidates)
+            assert torch.equal(one.batch.contexts.turns, other.batch.contexts.turns)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_step_that_cannot_be_made_ends_the_epoch_where_it_is_asked_for(steps, workers):
+    beyond = replace(steps, rows=np.append(steps.rows[:30], 10**6))
+    broken = next(s for s in range(len(beyond)) if 30 in _order(11, 0, 0, 31)[7 * s : 7 * s + 7])
+    epoch = TrainingLoader(TrainingData((beyond,)), workers).epoch(0)
+
+    assert len([next(epoch) for _ in range(broken)]) == broken
+    with pytest.raises(IndexError):
+        next(epoch)
+
+
+def test_an_epoch_that_is_left_leaves_no_thread(steps):
+    before = set(threading.enumerate())
+    epoch = TrainingLoader(TrainingData((steps,)), 0).epoch(0)
+    next(epoch)
+    (made,) = {thread for thread in threading.enumerate() if thread.name.startswith("training steps")} - before
+
+    epoch.close()
+
+    assert not made.is_alive()
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])

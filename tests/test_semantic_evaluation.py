@@ -11,11 +11,13 @@ from semantic.building import CheckpointError, batch_builder, build_model
 from semantic.data import all_candidates
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store, open_store
-from semantic.evaluation import Evaluation, encode_catalogue, evaluate, evaluate_examples
+from semantic.evaluation import Evaluation, evaluate, evaluate_examples
 from semantic.losses import ranking_loss
+from semantic.match import Query
 from semantic.model import Semantic
 from semantic.progress import Progress
 from semantic.settings import EvaluationConfig
+from semantic.vectors import encode_catalogue
 from tests.worlds import changed_copy, tiny_values
 
 CPU = torch.device("cpu")
@@ -110,8 +112,7 @@ def test_the_protocols_are_means_over_the_queries(evaluation, naive_scores, shop
 
 def test_the_loss_is_the_students_ranking_loss_over_all_pairs(model, builder, shop):
     rows = np.array(shop.split("test").examples)
-    config = EvaluationConfig(batch_size=len(rows))
-    found = evaluate_examples(model, builder, rows, config).loss
+    found = evaluate_examples(model, builder, rows, EvaluationConfig(batch_size=4)).loss
 
     candidates, positive = all_candidates(shop, rows)
     batch = builder.batch(rows, candidates, positive)
@@ -212,21 +213,17 @@ def test_dropout_is_off_and_the_mode_is_left_as_it_was(model, builder, shop, eva
 
 
 def test_nothing_is_kept_for_a_gradient(model, builder):
-    vectors = encode_catalogue(model, builder, np.arange(7), 3)
-    assert not vectors.text.requires_grad
-    assert len(vectors.text) == len(vectors.image) == 7
+    vectors = encode_catalogue(model, builder, np.arange(7), EvaluationConfig(product_batch_size=3))
+    assert not vectors.rows.requires_grad
+    assert len(vectors) == 7
 
 
 def test_equal_scores_are_a_tie_rate_of_one(model, builder, shop, monkeypatch):
-    match = Semantic.match
+    def level(_: Semantic, query: Query, pairs: torch.Tensor, squared: torch.Tensor) -> torch.Tensor:
+        del squared
+        return torch.zeros(len(query), pairs.shape[1])
 
-    def level(*arguments, **named):
-        from dataclasses import replace
-
-        found = match(*arguments, **named)
-        return replace(found, relevance=torch.zeros_like(found.relevance))
-
-    monkeypatch.setattr(Semantic, "match", level)
+    monkeypatch.setattr(Semantic, "relevance", level)
     found = evaluate_examples(model, builder, np.array(shop.split("test").examples), EvaluationConfig())
     assert found.tie_rate == 1
     assert found.queries["tied"] == [

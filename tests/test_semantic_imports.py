@@ -22,12 +22,12 @@ ALLOWED = {
 LIBRARIES_OF_DATASETS = {"numpy", "pyarrow", "PIL", "torch", "sklearn", "jaxtyping", "typing_extensions"}
 # Inside semantic/ a module imports its own line and the lines above; a module not named stands on the last line.
 LINES = (
-    {"files", "match", "losses", "metrics", "settings", "progress"},
-    {"config", "saving"},
-    {"model", "objective", "features"},
-    {"building", "data", "floors"},
+    {"files", "match", "losses", "metrics", "settings", "progress", "parallel", "compilation"},
+    {"config", "saving", "cache"},
+    {"model", "objective", "features", "pieces"},
+    {"building", "data", "floors", "vectors"},
     {"evaluation", "catalogue"},
-    {"runs", "summary", "recommend"},
+    {"runs", "summary", "recommend", "optimiser", "epoch_log"},
     {"trainer"},
 )
 READERS_OF_RUNS_ONLY = ("report", "result_table", "curves", "comparison", "finished")

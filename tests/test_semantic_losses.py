@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from semantic.losses import (
     DIVERGENCES,
+    FEW_CANDIDATES,
+    Counts,
     correlation_loss,
     divergence_loss,
     jensen_shannon,
@@ -211,3 +213,59 @@ def test_a_batch_without_a_set_slot_has_a_finite_state_value_loss():
     assert value.item() == pytest.approx(3 * math.log(2))
     assert student.grad.isfinite().all()
     assert share.grad.isfinite().all()
+
+
+def test_counts_of_a_batch_are_its_examples_pairs_and_kept_candidates_and_at_least_one():
+    counts = Counts.of(POSITIVE, KEEP)
+    assert (counts.examples, int(counts.pairs), int(counts.products)) == (2, len(PAIRS), len(HINGES))
+
+    none = Counts.of(POSITIVE[:0], KEEP[:0])
+    assert (none.examples, int(none.pairs), int(none.products)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda own, counts: ranking_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], 1.0, counts),
+        lambda own, counts: softmax_ranking_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], counts),
+        lambda own, counts: divergence_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], counts),
+        lambda own, counts: correlation_loss(COSINE[own], KEEP[own], "sum", counts),
+        lambda own, counts: correlation_loss(COSINE[own], KEEP[own], "mean", counts),
+        lambda own, counts: state_loss(RELEVANCE[own, None], 2 * COSINE[own, None], counts),
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_parts_of_a_batch_with_its_counts_add_up_to_its_loss(loss, cut):
+    counts = Counts.of(POSITIVE, KEEP)
+    parts = [loss(slice(0, cut), counts), loss(slice(cut, None), counts)]
+
+    assert sum(part.item() for part in parts) == pytest.approx(loss(slice(None), None).item())
+
+
+def test_few_candidates_and_many_give_the_same_mean():
+    """Beyond FEW_CANDIDATES only as many places as there are positives are compared with the others."""
+    wide = [torch.nn.functional.pad(x, (0, FEW_CANDIDATES)) for x in (RELEVANCE, POSITIVE, KEEP)]
+
+    assert ranking_loss(*wide).item() == pytest.approx(ranking_loss(RELEVANCE, POSITIVE, KEEP).item())
+
+
+def test_the_student_of_some_examples_is_told_from_the_whole_batchs_values():
+    generator = torch.Generator().manual_seed(5)
+    student, teacher = (torch.randn(3, 2, 5, generator=generator) for _ in range(2))
+    share, is_set = torch.rand(3, 2, generator=generator), torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
+    kinds = torch.tensor([[0, 1], [2, 1], [3, 4]])
+    same = kinds[:, :, None] == kinds.T[None]
+
+    whole = state_value_loss(student, teacher, share, is_set, same)
+    parts = [
+        state_value_loss(student[own], teacher, share[own], is_set, same, own=own) for own in (slice(0, 1), slice(1, 3))
+    ]
+
+    assert sum(part.item() for part in parts) == pytest.approx(whole.item())
+
+
+def test_what_is_no_number_gives_a_loss_that_is_none_and_no_crash():
+    nothing = torch.full((2, 3, 5), math.nan)
+    same = torch.ones(2, 3, 2, dtype=torch.bool)
+
+    assert state_value_loss(nothing, nothing, nothing[..., 0], torch.ones(2, 3), same).isnan()

@@ -1,20 +1,24 @@
 """Recommending over the catalogue agrees with the evaluation, and dialogues are read from files people write."""
 
+import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from semantic import vectors
 from semantic.building import build_model
 from semantic.config import make_config
 from semantic.datasets.errors import DataError
 from semantic.datasets.records import Turn
-from semantic.datasets.store import Store
+from semantic.datasets.store import Store, open_store
 from semantic.evaluation import evaluate
 from semantic.model import Semantic
-from semantic.recommend import dialogue_for_page, read_dialogue, recommend
-from tests.worlds import tiny_values
+from semantic.recommend import Recommender, dialogue_for_page, read_dialogue, recommend
+from tests.worlds import changed_copy, tiny_values
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +166,65 @@ def test_each_merged_turn_is_normalised(model, shop):
     plain = (Turn("user", "", "a red dress"), Turn("user", "", "cheaper please"))
     quoted = tuple(Turn("user", "", f"\u2018{turn.text}\u2019") for turn in plain)
     assert recommend(model, shop, quoted, top=40) == recommend(model, shop, plain, top=40)
+
+
+def copied(shop: Store, folder: Path) -> Store:
+    """A copy without what other tests left in the store."""
+    path = changed_copy(shop.path, folder / "store")
+    for name in ("pieces", "vectors"):
+        shutil.rmtree(path / name, ignore_errors=True)
+    return open_store(path)
+
+
+def test_a_recommender_encodes_the_catalogue_once_for_all_dialogues(model, shop, tmp_path, monkeypatch):
+    store = copied(shop, tmp_path)
+    encoded, whole = [], vectors.encode_rows
+
+    def counting(*arguments):
+        encoded.extend(arguments[2].tolist())
+        return whole(*arguments)
+
+    monkeypatch.setattr(vectors, "encode_rows", counting)
+    recommender = Recommender(model, store)
+    dialogues = [before(store, row) for row in store.split("test").examples][:3]
+
+    found = [recommender.rank(turns, top=7) for turns in dialogues]
+
+    assert found[0] != found[1]
+    assert found == [recommend(model, store, turns, top=7) for turns in dialogues]  # which finds the vectors on disk
+    assert encoded == list(range(store.num_products))
+
+
+def test_a_recommender_reads_no_dialogue_of_its_store(model, shop, tmp_path, monkeypatch):
+    """A catalogue may have dialogues by the hundred thousand; whoever brings one of their own does not wait for them."""
+    store = copied(shop, tmp_path)
+    texts, read = Store.texts, []
+
+    def spy(self, table, *rest):
+        read.append(table)
+        return texts(self, table, *rest)
+
+    monkeypatch.setattr(Store, "texts", spy)
+    Recommender(model, store).rank((Turn("user", "", "a red dress"),))
+
+    assert set(read) == {"products", "state_values"}
+    assert not {"turn_texts", "product_texts", "product_names"} & set(vars(store))  # no column held whole
+
+
+def test_a_model_in_training_recommends_without_dropout(model, shop):
+    turns = (Turn("user", "", "a red dress"),)
+    expected = recommend(model, shop, turns)
+    model.train()
+    assert recommend(model, shop, turns) == expected
+
+
+def test_a_model_whose_scores_are_no_numbers_is_refused(model, shop, tmp_path):
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        next(broken.text_interaction.parameters()).fill_(torch.nan)
+    with pytest.raises(DataError, match="store: expected a number as every product's score, got NaN from this model"):
+        recommend(broken, copied(shop, tmp_path), (Turn("user", "", "a red dress"),))
+
+
+def test_no_products_may_be_asked_for(model, shop):
+    assert recommend(model, shop, (Turn("user", "", "a red dress"),), top=0) == []

@@ -6,7 +6,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from semantic import trainer
+from semantic import objective, trainer
 from semantic.config import make_config
 from semantic.model import Semantic
 from semantic.runs import RunError, RunFolder
 from semantic.trainer import TrainingError, train
-from tests.commands import COMMAND, environment
+from tests.commands import COMMAND, answering_interrupts, environment
 from tests.worlds import STATELESS, Listener, assert_same_run, same_weights, tiny_values, with_changes, without_seconds
 
 
@@ -113,7 +112,7 @@ def test_resuming_with_another_configuration_names_the_field(config, run):
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(config, run, tmp_path, monkeypatch):
     steps = json.loads(run.metrics.read_text().splitlines()[0])["step"]
-    original, calls = trainer.joint_loss, 0
+    original, calls = objective.joint_loss, 0
     labelled = math.ceil(json.loads(run.summary.read_text())["counts"]["labelled_examples"] / 16)
 
     def broken(*arguments, **named):
@@ -124,7 +123,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(confi
         return (loss * math.nan, terms) if calls > labelled else (loss, terms)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "joint_loss", broken)
+        patch.setattr(objective, "joint_loss", broken)
         message = rf"epoch 2, step {steps + 1}: expected a finite loss, got teacher_ranking .*; the epochs before"
         with pytest.raises(TrainingError, match=message) as caught:
             train(config, runs=tmp_path)
@@ -142,10 +141,11 @@ LONG = ("--set", "training.epochs=15", "--set", f"data.unlabelled=[{STATELESS}]"
 
 
 def start(folder: Path, runs: str, *more: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", LISTENING, str(COMMAND), "train", "tiny.yaml", *LONG, "--runs", runs, *more]
+    words = [str(COMMAND), "train", "tiny.yaml", *LONG, "--runs", runs, *more]
     return subprocess.Popen(
-        words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=answering_interrupts,
+    )  # fmt: skip
 
 
 def wait_for_epochs(process: subprocess.Popen[str], metrics: Path, epochs: int) -> None:
@@ -185,9 +185,6 @@ def test_a_run_killed_at_any_moment_and_resumed_ends_as_one_never_stopped(way, t
     left, right = (json.loads(folder.summary.read_text()) for folder in (whole, resumed))
     assert left["protocols"] == right["protocols"]
     assert left["best_epoch"] == right["best_epoch"]
-
-
-LISTENING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def test_an_interruption_by_hand_says_how_to_go_on(way, tmp_path):

@@ -134,8 +134,9 @@ def test_resuming_checks_every_field_but_those_that_change_no_number(folder):
 
 
 def test_the_environment_names_what_the_numbers_depend_on():
-    found = environment(5)
-    assert found["seed"] == 5
+    found = environment(5, processes=3)
+    assert (found["seed"], found["processes"]) == (5, 3)
+    assert environment(5)["processes"] == 1
     assert found["cores"] >= 1
     assert found["packages"].keys() >= {"semantic", "torch", "numpy", "transformers"}
     assert found["command"].startswith("semantic")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +19,9 @@ from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 from semantic.evaluation import evaluate, evaluate_examples
 from semantic.model import Semantic
+from semantic.optimiser import linear_decay
 from semantic.runs import RunError
-from semantic.settings import TrainingConfig
-from semantic.trainer import TrainingError, evaluate_run, linear_decay, make_optimizer, train
+from semantic.trainer import TrainingError, evaluate_run, train
 from tests.worlds import (
     STATELESS,
     Listener,
@@ -182,6 +183,14 @@ def test_worker_processes_change_nothing(config, run, tmp_path):
     assert same_weights(other, run)
 
 
+def test_half_precision_trains_single_precision_weights_to_nearly_the_same_losses(config, run, tmp_path):
+    other = train(with_changes(config, "training.precision=bf16"), runs=tmp_path)
+    half, single = (json.loads(folder.metrics.read_text().splitlines()[0])["train"] for folder in (other, run))
+    assert half != single
+    assert half["loss"] == pytest.approx(single["loss"], rel=0.05)
+    assert all(value.dtype == torch.float32 for value in weights(other).values() if value.is_floating_point())
+
+
 def test_without_d_p_the_student_learns_beside_the_teacher_alone(tiny, tmp_path):
     folder = train(tiny("training.epochs=1"), runs=tmp_path)
     (line,) = map(json.loads, folder.metrics.read_text().splitlines())
@@ -276,22 +285,6 @@ def test_faults_of_the_data_are_found_before_a_folder_is_made(tiny, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_rate_rises_over_the_warm_up_and_falls_to_zero():
-    factor = linear_decay(TrainingConfig(warmup=0.2), 10)
-    assert [factor(step) for step in range(11)] == pytest.approx([1 / 2, 1, *((10 - s) / 8 for s in range(2, 11))])
-    factor = linear_decay(TrainingConfig(warmup=0), 4)
-    assert [factor(step) for step in range(5)] == pytest.approx([1, 3 / 4, 2 / 4, 1 / 4, 0])
-    assert linear_decay(TrainingConfig(warmup=0.01), 10)(0) == 1  # one step of warm-up, already at the peak
-
-
-def test_the_optimiser_holds_what_is_trained(run):
-    model = Semantic.from_pretrained(run.model)
-    model.turn_text.words.words.weight.requires_grad_(False)
-    held = make_optimizer(model, TrainingConfig(weight_decay=0.25)).param_groups
-    assert {p for group in held for p in group["params"]} == {p for p in model.parameters() if p.requires_grad}
-    assert [group["weight_decay"] for group in held] == [0.25] * len(held)
-
-
 def test_evaluate_run_repeats_the_runs_own_test_and_ranks_other_splits(run, shop, tmp_path):
     again = evaluate_run(run.path, out=tmp_path / "again")
     first, second = (json.loads(folder.summary.read_text()) for folder in (run, again))
@@ -371,5 +364,8 @@ def test_a_planted_signal_is_found_and_nothing_but_it(shop, tmp_path, rotated):
 
 def test_features_that_are_no_numbers_end_the_run_at_once(tiny, shop_features, tmp_path):
     np.save(tmp_path / "nan.npy", np.full_like(np.load(shop_features), np.nan))
-    with pytest.raises(TrainingError, match="epoch 1, step 1: expected a finite loss, got teacher_ranking nan"):
+    before = set(threading.enumerate())
+    with pytest.raises(TrainingError, match="epoch 1, step 1: expected a finite loss, got teacher_ranking nan") as held:
         train(tiny(f"model.image.features={tmp_path}/nan.npy"), runs=tmp_path)
+    assert held  # and with it every frame it went through
+    assert not any(t.name.startswith("training steps") for t in set(threading.enumerate()) - before)

@@ -1,0 +1,119 @@
+"""The lines of the table that are memory; each figure comes from a process of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from semantic.bench.alone import alone, peak_bytes, resident_bytes
+from semantic.bench.records import DIRECT_FORM, Figure, Line
+from semantic.bench.speeds import parse, sample_of
+from semantic.bench.steps import (
+    Call,
+    candidates_a_query,
+    direct_query,
+    direct_training_step,
+    evaluation,
+    training_batches,
+    training_step,
+)
+from semantic.bench.subject import SavedSubject, Scale, Subject
+from semantic.datasets.store import open_store
+
+MIB = 1 << 20
+
+
+def training_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> Iterator[Line]:
+    """Peak of a training step; the direct form's on small batches, whose memory grows evenly with the examples."""
+    size, candidates = training_batches(subject, 1)[0].positive.shape
+    threads = torch.get_num_threads()
+    before, peak = alone("memory of training", threads, _training, saved, None)
+    few = min(candidates, scale.many)
+    sizes = (scale.direct_batch // 2, 3 * scale.direct_batch // 2)  # far enough apart for the noise of one peak
+    small, large = (alone("memory of the direct form", threads, _training, saved, (n, few))[1] for n in sizes)
+    grown = small + (size - sizes[0]) * max(0, large - small) / (sizes[1] - sizes[0])
+    how = f"from batches of {sizes[0]} and {sizes[1]} to {size}"
+    if few < candidates:
+        how += f", with {few} of the {candidates:,} candidates: a lower bound"
+    yield _memory_line(
+        f"peak memory of training, {subject.photos}",
+        Figure(peak / MIB, f"a batch of {size}; {before / MIB:,.0f} MiB before the first step"),
+        Figure(grown / MIB, f"a batch of {size}", extrapolated=how),
+    )
+
+
+def evaluation_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> Iterator[Line]:
+    """Peak of an evaluation of all queries, and of the direct form's on one, which holds one candidate at a time."""
+    threads = torch.get_num_threads()
+    before, peak = alone("memory of evaluation", threads, _evaluation, saved, None)
+    few = min(scale.many, candidates_a_query(subject))
+    _, direct = alone("memory of the direct form", threads, _evaluation, saved, few)
+    yield _memory_line(
+        f"peak memory of evaluation, {subject.photos}",
+        Figure(peak / MIB, f"{len(subject.queries)} queries; {before / MIB:,.0f} MiB before the first"),
+        Figure(direct / MIB, f"one query, {few} candidates one after another"),
+    )
+
+
+def opening_memory(store: Path, files: list[Path], scale: Scale) -> Iterator[Line]:
+    """What an open store holds, and what its parsed dialogue files would."""
+    held = alone("memory of a store", 1, _opened, store)
+    some = sample_of(files, scale.files) if files else []
+    parsed = alone("memory of dialogue files", 1, _parsed, some) if some else None
+    if held is None:
+        return
+    other = None
+    if parsed is not None:
+        how = "" if len(some) == len(files) else f"from {len(some)} files to {len(files):,}"
+        other = Figure(parsed * len(files) / len(some) / MIB, f"{len(files):,} files", extrapolated=how)
+    yield _memory_line(
+        "memory of the open store",
+        Figure(held / MIB, "resident, added by opening it"),
+        other,
+        beside="its dialogue files parsed",
+        note="" if other else "the dialogue files are not there",
+    )
+
+
+def _memory_line(what: str, ours: Figure, other: Figure | None, beside: str = DIRECT_FORM, note: str = "") -> Line:
+    return Line("memory", what, "MiB", ours, other, beside, says="{} of it", note=note)
+
+
+def _training(saved: SavedSubject, direct: tuple[int, int] | None) -> tuple[int, int]:
+    """Peak bytes before and after two steps, the first of which makes the optimiser's state."""
+    subject = saved.open()
+    if direct is not None:
+        return _peaks(subject, direct_training_step(subject, *direct), 2)
+    return _peaks(subject, training_step(subject, training_batches(subject, 1)), 2)
+
+
+def _evaluation(saved: SavedSubject, direct: int | None) -> tuple[int, int]:
+    subject = saved.open()
+    whole = direct is None
+    call = evaluation(subject, subject.queries) if whole else direct_query(subject, subject.queries[0], direct or 0)
+    return _peaks(subject, call, 1)
+
+
+def _peaks(subject: Subject, call: Call, times: int) -> tuple[int, int]:
+    """Of the device's memory where the device has its own."""
+    own = torch.cuda.max_memory_allocated if subject.device.type == "cuda" else peak_bytes
+    before = own()
+    for _ in range(times):
+        call()
+    return before, own()
+
+
+def _opened(store: Path) -> int | None:
+    before = resident_bytes()
+    opened = open_store(store)
+    after = resident_bytes()
+    del opened
+    return None if before is None or after is None else max(1, after - before)
+
+
+def _parsed(files: list[Path]) -> int | None:
+    before = resident_bytes()
+    content = parse(files)
+    after = resident_bytes()
+    del content
+    return None if before is None or after is None else max(1, after - before)
