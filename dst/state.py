@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from semantic.encoders.attention import Attention
-from semantic.encoders.bag import BatchWords, weighted_words, word_scores
+from semantic.encoders.bag import weighted_words, word_scores
 from semantic.encoders.context import identity_linear
 from semantic.encoders.masking import masked_mean, masked_softmax
+from semantic.encoders.words import BatchWords
 
 VALUE_MEANS = ("pieces", "padded_sum")
 

@@ -1,7 +1,6 @@
 """A text as a weighted bag of its words: no layer between a word table that already matches words and the score."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from semantic.encoders.masking import masked_softmax
-from semantic.encoders.text import WordTables
+from semantic.encoders.words import BatchWords, WordTables
 
 LEAST = 1e-6
 """A guessed word of less probability is left out."""
@@ -33,7 +32,7 @@ class BagEncoder(nn.Module):
 
     def forward(
         self,
-        vocabulary: "BatchWords",
+        vocabulary: BatchWords,
         tokens: Int[Tensor, "text token"],
         keep: Bool[Tensor, "text token"],
         guessed: Float[Tensor, "text word"] | None = None,
@@ -51,31 +50,6 @@ class BagEncoder(nn.Module):
         weights = masked_softmax(all_scores, torch.cat([keep, guessed >= LEAST], dim=1))
         present, absent = weights[:, : tokens.shape[1]], weights[:, tokens.shape[1] :]
         return self.dropout(weighted_words(table, tokens, present) + absent.to(table.dtype) @ table[places])
-
-
-@dataclass(frozen=True)
-class BatchWords:
-    """The rows of a word table that a batch needs: one gather and one scatter a step, however often words are looked up."""
-
-    table: Float[Tensor, "row dim"]
-    row: Int[Tensor, "word"] | None = None  # vocabulary id -> row; None: the whole table
-    pad: int | None = None  # of a whole table: the row that gets no gradient
-
-    @classmethod
-    def of(cls, table: nn.Embedding, *tokens: Int[Tensor, "..."]) -> "BatchWords":
-        """The rows of every word in `tokens`; the table's pad row gets no gradient, as in the table itself."""
-        words = torch.unique(torch.cat([part.flatten() for part in tokens]))
-        row = words.new_zeros(table.num_embeddings)
-        row[words] = torch.arange(len(words), device=words.device)
-        return cls(table(words), row)
-
-    def at(self, tokens: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-        """The rows of words."""
-        return tokens if self.row is None else self.row[tokens]
-
-    def __call__(self, tokens: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape dim"]:
-        """The embeddings of words."""
-        return F.embedding(self.at(tokens), self.table, padding_idx=self.pad)
 
 
 def word_scores(table: Float[Tensor, "word dim"], queries: Float[Tensor, "*query dim"]) -> Float[Tensor, "word *query"]:

@@ -1,4 +1,4 @@
-"""Text into vectors: word and position tables, or a whole contextual encoder, under an attention stack and a pool."""
+"""Text into vectors: word tables, or a whole contextual encoder, under an attention stack and a pool."""
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -7,25 +7,7 @@ from transformers import PretrainedConfig
 from semantic.encoders.attention import Attention
 from semantic.encoders.packing import by_length
 from semantic.encoders.pooling import Pool
-
-
-class WordTables(nn.Module):
-    """x_i = W_emb[w_i] + PE(i): BERT's word and position tables, trained; neither segment table nor LayerNorm."""
-
-    def __init__(self, vocabulary: int, positions: int, dim: int, pad: int = 0) -> None:
-        super().__init__()
-        self.words = nn.Embedding(vocabulary, dim, padding_idx=pad)
-        self.positions = nn.Embedding(positions, dim)
-
-    def forward(
-        self, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
-    ) -> Float[Tensor, "text token dim"]:
-        del keep  # a table looks at one token at a time
-        if tokens.shape[-1] > self.positions.num_embeddings:
-            raise ValueError(
-                f"word tables: expected at most {self.positions.num_embeddings} positions, got {tokens.shape[-1]} tokens"
-            )
-        return self.words(tokens) + self.positions.weight[: tokens.shape[-1]]
+from semantic.encoders.words import BatchWords, WordTables
 
 
 class ContextualWords(nn.Module):
@@ -45,8 +27,9 @@ class ContextualWords(nn.Module):
         return self.encoder.get_input_embeddings()
 
     def forward(
-        self, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
+        self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
     ) -> Float[Tensor, "text token dim"]:
+        del vocabulary  # the encoder looks its words up itself
         return self.encoder(input_ids=tokens, attention_mask=keep.long()).last_hidden_state
 
 
@@ -61,8 +44,10 @@ class TextEncoder(nn.Module):
         self.attention = attention
         self.pool = pool
 
-    def forward(self, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]) -> Float[Tensor, "text dim"]:
-        return by_length(self._encode, tokens, keep, self.words.words.weight)
+    def forward(
+        self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
+    ) -> Float[Tensor, "text dim"]:
+        def encode(tokens: Tensor, keep: Tensor) -> Tensor:
+            return self.pool(self.attention(self.words(vocabulary, tokens, keep), keep=keep), keep)
 
-    def _encode(self, tokens: Tensor, keep: Tensor) -> Tensor:
-        return self.pool(self.attention(self.words(tokens, keep), keep=keep), keep)
+        return by_length(encode, tokens, keep, vocabulary.table)

@@ -13,8 +13,9 @@ from semantic.datasets.batches import BatchBuilder
 from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store
 from semantic.dst.schema import UNSET, SlotSchema
-from semantic.encoders.text import ContextualWords, WordTables
+from semantic.encoders.text import ContextualWords
 from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
+from semantic.encoders.words import WordTables
 from semantic.features import photo_features
 from semantic.model import Semantic
 from semantic.pieces import read_pieces

@@ -18,14 +18,15 @@ from semantic.dst.interaction import (
 )
 from semantic.dst.state import SlotValues, StudentLearner, TeacherEncoder, ValueState, WordReader, embed_keys
 from semantic.encoders.attention import Attention
-from semantic.encoders.bag import BagEncoder, BatchWords
+from semantic.encoders.bag import BagEncoder
 from semantic.encoders.completion import TextCompletion
 from semantic.encoders.context import PooledContext, identity_linear
 from semantic.encoders.image import Backbone, ImageEncoder, WhitenedImageEncoder
 from semantic.encoders.masking import masked_mean
 from semantic.encoders.packing import by_length
 from semantic.encoders.pooling import Pool
-from semantic.encoders.text import ContextualWords, TextEncoder, WordTables
+from semantic.encoders.text import ContextualWords, TextEncoder
+from semantic.encoders.words import BatchWords, WordTables
 from semantic.match import ContextVectors, Match, Output, ProductVectors, Query, Side
 from semantic.saving import SavedModel, Sizes
 from semantic.settings import ModelConfig
@@ -134,13 +135,13 @@ class Semantic(SavedModel):
         return Output(student, student_state, gold, teacher_state, context.values, teacher_values)
 
     def _words(self, batch: Batch | None = None) -> BatchWords:
-        """The word table, or the part of it that a batch needs; whole under a contextual encoder or attention."""
-        table = self.turn_text.words.words.weight
-        if batch is None or not isinstance(self.turn_text, BagEncoder):
-            return BatchWords(table, pad=self.sizes.pad)
+        """The word table, or the part of it that a batch needs."""
+        table = self.turn_text.words.words
+        if batch is None:
+            return BatchWords(table.weight, pad=self.sizes.pad)
         contexts, products = batch.contexts, batch.products
         used = [contexts.turn_tokens, contexts.state_tokens, products.tokens, self.key_tokens]
-        return BatchWords.of(self.turn_text.words.words, *used, *([self.completion.words] if self.completion else []))
+        return BatchWords.of(table, *used, *([self.completion.words] if self.completion else []))
 
     def encode_products(self, products: Products, words: BatchWords | None = None) -> ProductVectors:
         """p_T and p_V of unique products; a missing photo gives a zero vector."""
@@ -151,13 +152,9 @@ class Semantic(SavedModel):
             guessed = self.completion(present, self.standard_features(features, products.has_photo))
             text = self.product_text(words, products.tokens, products.keep, guessed, self.completion.words)
         else:
-            text = self._encode(self.product_text, words, products.tokens, products.keep)
+            text = self.product_text(words, products.tokens, products.keep)
         image = self._pool_photos(self.image(features).unsqueeze(1), products.has_photo.unsqueeze(1))
         return ProductVectors(self.product_projection(text), image)
-
-    @staticmethod
-    def _encode(encoder: TextEncoder | BagEncoder, words: BatchWords, tokens: Tensor, keep: Tensor) -> Tensor:
-        return encoder(words, tokens, keep) if isinstance(encoder, BagEncoder) else encoder(tokens, keep)
 
     def standard_features(
         self, features: Float[Tensor, "product feature"], has_photo: Bool[Tensor, "product"]
@@ -169,7 +166,7 @@ class Semantic(SavedModel):
     def encode_contexts(self, contexts: Contexts, words: BatchWords | None = None) -> ContextVectors:
         """C_T = Attn(U) and C_V = CrossAttn(query C_T, keys and values V) over the turns of each context; or pooled."""
         words = words or self._words()
-        text = self._encode(self.turn_text, words, contexts.turn_tokens, contexts.turn_keep)
+        text = self.turn_text(words, contexts.turn_tokens, contexts.turn_keep)
         keep = contexts.turns >= 0
         at = contexts.turns.clamp(min=0)
         turns = text[at].masked_fill(~keep.unsqueeze(-1), 0.0)

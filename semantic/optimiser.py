@@ -19,7 +19,7 @@ def make_optimizer(model: Semantic, config: TrainingConfig) -> torch.optim.Optim
     others = [p for p in model.parameters() if p.requires_grad and not any(p is other for other in fixed)]
     rate = config.gate_learning_rate or config.learning_rate
     groups: list[dict[str, Any]] = [{"params": others}, *([{"params": gates, "lr": rate}] if gates else [])]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def linear_decay(config: TrainingConfig, steps: int) -> Callable[[int], float]:

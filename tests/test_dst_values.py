@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from semantic.dst.state import SlotValues, ValueState, WordReader, embed_keys
-from semantic.encoders.bag import BatchWords
+from semantic.encoders.words import BatchWords
 from semantic.losses import softmax_ranking_loss, state_value_loss
 from tests.oracle import add, cos, softmax
 from tests.small_world import FILLER, fill, formula

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic.encoders.bag import BagEncoder, BatchWords, drop_words, word_scores
-from semantic.encoders.text import WordTables
+from semantic.encoders.bag import BagEncoder, drop_words, word_scores
+from semantic.encoders.words import BatchWords, WordTables
 from tests.oracle import add
 from tests.small_world import FILLER, fill, formula, pad
 

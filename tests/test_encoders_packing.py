@@ -13,7 +13,8 @@ from semantic.encoders import packing
 from semantic.encoders.attention import Attention
 from semantic.encoders.packing import GROUPS, SMALLEST, by_length
 from semantic.encoders.pooling import Pool
-from semantic.encoders.text import TextEncoder, WordTables
+from semantic.encoders.text import TextEncoder
+from semantic.encoders.words import BatchWords, WordTables
 from tests.small_world import DIM, HEADS, INNER, LAYERS, POSITIONS, VOCABULARY, fill, formula
 
 EXACT = {"atol": 1e-12, "rtol": 0}
@@ -188,10 +189,12 @@ def test_a_text_encoder_reads_no_padding() -> None:
         lambda _module, _args, kwargs: read.append(kwargs["keep"]), with_kwargs=True
     )
 
-    found = encoder(tokens, keep)
+    table = BatchWords(words.words.weight)
+
+    found = encoder(table, tokens, keep)
     in_groups = sum(kept.numel() for kept in read)
     alone = torch.cat(
-        [encoder._encode(text[kept][None], kept[kept][None]) for text, kept in zip(tokens[:-2], keep[:-2], strict=True)]
+        [encoder(table, text[kept][None], kept[kept][None]) for text, kept in zip(tokens[:-2], keep[:-2], strict=True)]
     )
 
     torch.testing.assert_close(found[:-2], alone, **EXACT)

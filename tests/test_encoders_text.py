@@ -6,7 +6,8 @@ from transformers import AutoModel, BertConfig, PretrainedConfig
 
 from semantic.encoders.attention import Attention
 from semantic.encoders.pooling import Pool
-from semantic.encoders.text import ContextualWords, TextEncoder, WordTables
+from semantic.encoders.text import ContextualWords, TextEncoder
+from semantic.encoders.words import BatchWords, WordTables
 from tests.small_world import DIM, FILLER, HEADS, INNER, LAYERS, POSITIONS, VOCABULARY, fill, pad
 
 TEXTS = ((4, 6, 8, 10, 12), (14, 16, 18), (20,))
@@ -14,6 +15,11 @@ TEXTS = ((4, 6, 8, 10, 12), (14, 16, 18), (20,))
 
 def tables():
     return fill(WordTables(VOCABULARY, POSITIONS, DIM, pad=0)).double()
+
+
+def whole(module):
+    """The whole word table of words or of an encoder over them."""
+    return BatchWords((module.words.words if isinstance(module, TextEncoder) else module.words).weight, pad=0)
 
 
 def bert():
@@ -36,7 +42,7 @@ WORDS = {"tables": tables, "contextual": lambda: fill(ContextualWords(bert())).d
 def test_tables_add_the_word_and_its_position():
     words, (tokens, keep) = tables(), pad(TEXTS, 0, 0)
 
-    looked_up = words(tokens, keep)
+    looked_up = words(whole(words), tokens, keep)
 
     for row, text in enumerate(TEXTS):
         for place, token in enumerate(text):
@@ -46,17 +52,17 @@ def test_tables_add_the_word_and_its_position():
 def test_the_pad_row_is_not_trained():
     words, (tokens, keep) = tables(), pad(TEXTS, 0, 0)
 
-    words(tokens, keep).sum().backward()
+    words(whole(words), tokens, keep).sum().backward()
 
     assert not words.words.weight.grad[0].any()
     assert words.words.weight.grad[4].all()
 
 
 def test_more_tokens_than_positions_are_refused():
-    tokens, keep = pad([(3,) * (POSITIONS + 1)], 0, 0)
+    words, (tokens, keep) = tables(), pad([(3,) * (POSITIONS + 1)], 0, 0)
 
     with pytest.raises(ValueError, match=f"expected at most {POSITIONS} positions, got {POSITIONS + 1} tokens"):
-        tables()(tokens, keep)
+        words(whole(words), tokens, keep)
 
 
 def test_contextual_words_are_the_encoders_last_hidden_states():
@@ -64,7 +70,7 @@ def test_contextual_words_are_the_encoders_last_hidden_states():
     reference = AutoModel.from_config(bert()).eval()
     reference.load_state_dict(words.encoder.state_dict())
 
-    found = words(tokens, keep)
+    found = words(whole(words), tokens, keep)
 
     for row, text in enumerate(TEXTS):
         alone = reference(input_ids=torch.tensor([text])).last_hidden_state[0]
@@ -83,30 +89,45 @@ def test_contextual_words_build_from_a_configuration_that_was_json():
 @pytest.mark.parametrize("kind", WORDS)
 def test_padding_and_company_change_no_text(kind, pool):
     text = encoder(WORDS[kind](), pool)
-    together = text(*pad(TEXTS, FILLER, 3))
+    together = text(whole(text), *pad(TEXTS, FILLER, 3))
 
     for row, tokens in enumerate(TEXTS):
-        alone = text(*pad([tokens], FILLER, 0))
+        alone = text(whole(text), *pad([tokens], FILLER, 0))
         torch.testing.assert_close(together[row], alone[0], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_the_rows_of_a_batch_give_what_the_whole_table_gives(kind):
+    text, (tokens, keep) = encoder(WORDS[kind]()), pad(TEXTS, FILLER, 3)
+    part = BatchWords.of(text.words.words, tokens)
+
+    found, expected = (text(table, tokens, keep) for table in (part, whole(text)))
+
+    assert len(part.table) < VOCABULARY
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+    weights = [p for p in text.parameters() if p.requires_grad]
+    gradients = (torch.autograd.grad((y**2).sum(), weights, allow_unused=True) for y in (found, expected))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("kind", WORDS)
 def test_an_empty_text_is_a_zero_vector_among_others(kind):
     text, seen = encoder(WORDS[kind]()), []
     text.attention.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
-    among = text(*pad((TEXTS[0], (), *TEXTS[1:]), FILLER, 0))
+    among = text(whole(text), *pad((TEXTS[0], (), *TEXTS[1:]), FILLER, 0))
     among.sum().backward()
 
     assert seen == [3]  # the empty one costs nothing
     assert not among[1].any()
-    torch.testing.assert_close(among[[0, 2, 3]], text(*pad(TEXTS, FILLER, 0)), atol=1e-12, rtol=0)
+    torch.testing.assert_close(among[[0, 2, 3]], text(whole(text), *pad(TEXTS, FILLER, 0)), atol=1e-12, rtol=0)
     assert all(p.grad is None or p.grad.isfinite().all() for p in text.parameters())
 
 
 def test_empty_texts_alone_are_zeros_in_the_models_precision():
-    tokens, keep = pad([(), ()], FILLER, 2)
+    text, (tokens, keep) = encoder(tables()), pad([(), ()], FILLER, 2)
 
-    encoded = encoder(tables())(tokens, keep)
+    encoded = text(whole(text), tokens, keep)
 
     assert encoded.shape == (2, DIM)
     assert encoded.dtype == torch.float64

@@ -100,7 +100,7 @@ def test_rates_and_times_are_of_the_calls_that_were_timed(found):
     scoring = lines["scoring alone"]
 
     assert step["ours"]["value"] == pytest.approx(8 / step["ours"]["timing"]["seconds"])
-    assert step["other"]["value"] == pytest.approx(QUICK.direct_batch / step["other"]["timing"]["seconds"])
+    assert step["other"]["value"] == pytest.approx(8 / step["other"]["timing"]["seconds"])
     assert queries["other"]["value"] == pytest.approx(1 / queries["other"]["timing"]["seconds"])
     assert scoring["ours"]["value"] == pytest.approx(1000 * scoring["ours"]["timing"]["seconds"])
 
@@ -114,9 +114,9 @@ def test_what_was_extrapolated_says_so(found, left):
         "evaluation, everything included, backbone trained, float32",
         "one query over 10,000 products",
         "opening the store",
-        "peak memory of training, backbone trained",
     } <= said
-    assert "training, backbone trained, float32" not in said  # five candidates are run as they are
+    for what in ("training, backbone trained, float32", "peak memory of training, backbone trained"):
+        assert what not in said  # five candidates are run as they are
     markdown = (left[0] / "found" / "bench.md").read_text()
     for what in said:
         row = next(row for row in markdown.splitlines() if row.startswith(f"| {what}"))

@@ -20,7 +20,8 @@ from semantic.dst.state import SlotValues, TeacherEncoder, ValueState, WordReade
 from semantic.encoders.bag import LEAST, BagEncoder, drop_words
 from semantic.encoders.context import PooledContext
 from semantic.encoders.masking import masked_mean, masked_softmax
-from semantic.encoders.text import ContextualWords, TextEncoder
+from semantic.encoders.text import TextEncoder
+from semantic.encoders.words import BatchWords
 from semantic.match import Match, Output
 from semantic.model import Semantic
 
@@ -140,10 +141,7 @@ class DirectForm:
     ) -> Float[Tensor, "batch dim"]:
         if isinstance(encoder, BagEncoder):
             return self._bag(encoder, tokens, keep, guessed)
-        if isinstance(encoder.words, ContextualWords):
-            words = encoder.words(tokens, keep)
-        else:
-            words = self._words(tokens) + encoder.words.positions.weight[: tokens.shape[1]]
+        words = encoder.words(BatchWords(encoder.words.words.weight, pad=self.model.sizes.pad), tokens, keep)
         return pool(encoder.pool, attend(encoder.attention, words, keep=keep), keep)
 
     def _bag(

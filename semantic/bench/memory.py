@@ -24,21 +24,17 @@ MIB = 1 << 20
 
 
 def training_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> Iterator[Line]:
-    """Peak of a training step; the direct form's on small batches, whose memory grows evenly with the examples."""
+    """Peak of a training step of either form, on batches of the same size."""
     size, candidates = training_batches(subject, 1)[0].positive.shape
     threads = torch.get_num_threads()
     before, peak = alone("memory of training", threads, _training, saved, None)
     few = min(candidates, scale.many)
-    sizes = (scale.direct_batch // 2, 3 * scale.direct_batch // 2)  # far enough apart for the noise of one peak
-    small, large = (alone("memory of the direct form", threads, _training, saved, (n, few))[1] for n in sizes)
-    grown = small + (size - sizes[0]) * max(0, large - small) / (sizes[1] - sizes[0])
-    how = f"from batches of {sizes[0]} and {sizes[1]} to {size}"
-    if few < candidates:
-        how += f", with {few} of the {candidates:,} candidates: a lower bound"
+    _, direct = alone("memory of the direct form", threads, _training, saved, (size, few))
+    how = f"{few} of the {candidates:,} candidates: a lower bound" if few < candidates else ""
     yield _memory_line(
         f"peak memory of training, {subject.photos}",
         Figure(peak / MIB, f"a batch of {size}; {before / MIB:,.0f} MiB before the first step"),
-        Figure(grown / MIB, f"a batch of {size}", extrapolated=how),
+        Figure(direct / MIB, f"a batch of {size}", extrapolated=how),
     )
 
 

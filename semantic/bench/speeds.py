@@ -38,7 +38,7 @@ def training(subject: Subject, scale: Scale) -> Iterator[Line]:
     """Samples a second in float32 and under bfloat16 autocast, and how near to matrix products of that precision."""
     batches = training_batches(subject)
     size, candidates = batches[0].positive.shape
-    direct = _direct_training(subject, scale, candidates)
+    direct = _direct_training(subject, scale, size, candidates)
     sample = f"batches of {size}, {candidates} candidates"
     for name, half in (("float32", False), ("bfloat16", True)):
         step = training_step(subject, batches, half=half)
@@ -63,10 +63,7 @@ def training(subject: Subject, scale: Scale) -> Iterator[Line]:
         )
 
 
-def _direct_training(subject: Subject, scale: Scale, candidates: int) -> Figure:
-    # A GPU would wait for work on a few examples; two cores are as fast on a few as on many.
-    size = scale.direct_batch if subject.device.type == "cpu" else subject.config.training.batch_size
-
+def _direct_training(subject: Subject, scale: Scale, size: int, candidates: int) -> Figure:
     def step(count: int) -> Call:
         return direct_training_step(subject, size, count)
 

@@ -33,7 +33,6 @@ class Scale:
     products: int
     negatives: int  # of an evaluation query there
     seconds: float  # a measurement may take, about
-    direct_batch: int
     few: int
     many: int
     files: int  # dialogue files parsed
@@ -50,7 +49,6 @@ FULL = Scale(
     products=1500,
     negatives=1000,
     seconds=8.0,
-    direct_batch=8,
     few=4,
     many=28,
     files=200,
@@ -65,7 +63,6 @@ QUICK = Scale(
     products=60,
     negatives=30,
     seconds=0.1,
-    direct_batch=2,
     few=2,
     many=5,
     files=5,
