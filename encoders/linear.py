@@ -17,8 +17,8 @@ def by_convolution(
 ) -> Float[Tensor, "row item"]:
     """weight items^T + bias as a 1 x 1 convolution over the items as pixels: the same arithmetic on another kernel.
 
-    Each of the `groups` of rows is multiplied with its part of every item. On a CPU the kernel is oneDNN's. On AMD's
-    processors it takes half to a third of the time of torch's matrix products, two thirds with the gradients.
+    Each of the `groups` of rows is multiplied with its part of every item. On a CPU the kernel is oneDNN's. On some of AMD's
+    processors it takes half the time of torch's matrix products, on others as much.
     """
     pixels = items[None, :, None].permute(0, 3, 1, 2)  # [1, width, item, 1], channels last in memory
     return F.conv2d(pixels, weight[:, :, None, None], bias, groups=groups).squeeze((0, 3))  # a view, its gradient too
