@@ -45,3 +45,4 @@ def learn_catalogue(
                 optimizer.step()
                 decay.step()
             progress(epoch + 1, epochs)
+    optimizer.zero_grad()  # what is left would count in the norm of the dialogues' gradients

@@ -162,7 +162,6 @@ def train(
     from semantic.config import load_config
 
     config = load_config(experiment, overrides or ())
-    from semantic.report import load_runs, print_table, table
     from semantic.trainer import train as run
 
     numbers = list(range(folds)) if folds else [None]
@@ -171,7 +170,7 @@ def train(
         if fold is not None:
             out.print(f"fold {fold + 1} of {folds}", highlight=False)
         folders.append(run(config, runs=runs, folds=folds, fold=fold, resume=resume, progress=_progress()))
-    print_table(table(load_runs([folder.path for folder in folders])), out)
+    _print_table([folder.path for folder in folders])
     out.print(f"run: {folders[0].path if not folds else folders[0].path.parent}", highlight=False, soft_wrap=True)
 
 
@@ -185,10 +184,18 @@ def evaluate(
     ] = None,
 ) -> None:
     """Rank a split of a store with a run's best weights, under both protocols, with the floors beside."""
-    from semantic.report import load_runs, print_table, table
     from semantic.trainer import evaluate_run
 
-    print_table(table(load_runs([evaluate_run(run, data, split, folder, progress=_progress()).path])), out)
+    _print_table([evaluate_run(run, data, split, folder, progress=_progress()).path])
+
+
+def _print_table(runs: list[Path]) -> None:
+    """The table of runs, by the process that speaks; the others may not even have their folders."""
+    if out.quiet:
+        return
+    from semantic.report import load_runs, print_table, table
+
+    print_table(table(load_runs(runs)), out)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """SeMANTIC: encoders, state, interaction, relevance. A reader follows `forward` from top to bottom."""
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -122,6 +123,7 @@ class Semantic(SavedModel):
 
     def forward(self, batch: Batch, *, teacher: bool = False, text_image: bool = False) -> Output:
         """Match a batch's contexts with its candidates, by the student and, where asked, by the teacher too."""
+        batch = self._through_backbone(batch)
         words = self._words(batch)
         products = self.encode_products(batch.products, words)
         context = self.encode_contexts(batch.contexts, words)
@@ -287,6 +289,14 @@ class Semantic(SavedModel):
         if not len(photos):
             return torch.zeros(0, self.backbone.features, device=photos.device)
         return self.backbone(photos)
+
+    def _through_backbone(self, batch: Batch) -> Batch:
+        """The batch with features for pictures, in one call: statistics over processes need as many calls on each of them."""
+        products, contexts = batch.products, batch.contexts
+        own, shown = self.image_features(torch.cat([products.photos, contexts.photos])).split(
+            [len(products.photos), len(contexts.photos)]
+        )
+        return replace(batch, products=replace(products, photos=own), contexts=replace(contexts, photos=shown))
 
     def _photos(self, contexts: Contexts) -> tuple[Float[Tensor, "turn photo dim"], Bool[Tensor, "turn photo"]]:
         """The vectors of the photos each turn shows, and which places hold one."""

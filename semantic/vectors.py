@@ -104,7 +104,8 @@ def encode_catalogue(
     if len(ids) * 2 * model.config.dim * 4 <= IN_MEMORY:
         none = torch.zeros(0, 2, model.config.dim, device=next(model.parameters()).device)
         return BaseVectors(torch.cat([none, *(encoded(start) for start in blocks)]))
-    with tempfile.TemporaryDirectory(dir=builder.store.path, prefix="vectors-") as folder:
+    # A network drive keeps the folder as long as the file in it is mapped.
+    with tempfile.TemporaryDirectory(dir=builder.store.path, prefix="vectors-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "scratch.npy"
         array = GrowingArray(file, np.float32, (2, model.config.dim))
         try:

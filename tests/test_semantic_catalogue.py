@@ -120,8 +120,8 @@ def test_only_the_completion_and_the_whitening_are_learned():
 
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert {name.split(".")[0] for name in changed} == {"completion", "image"}
-    assert all(parameter.grad is None for name, parameter in learned(builder, 2).named_parameters()
-               if not name.startswith("completion."))  # fmt: skip
+    # A gradient left behind would count in the norm that training clips by, on this process and in this session alone.
+    assert all(parameter.grad is None for parameter in learned(builder, 2).parameters())
 
 
 def test_progress_counts_the_epochs():

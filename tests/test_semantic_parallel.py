@@ -124,6 +124,25 @@ def test_batch_statistics_over_processes_need_gpus():
         _check_batch_norm(config, Processes(0, 2))
 
 
+def test_every_process_calls_the_backbone_as_often(shop):
+    """Statistics over all GPUs are a collective a call; here some processes hold no photo of any context."""
+    values = variant_values("released", shop.path, shop.path, dropout=0.0)
+    values["model"]["image"] = {"backbone": "test_resnet", "batch_norm": "eval"}
+    config = make_config(values)
+    model = build_model(config, shop, lambda _: None)
+    builder = batch_builder(model, shop, torch.device("cpu"), Progress())
+    steps = TrainingSteps(builder, select_examples(shop, config.data).labelled, config.training, seed=5)
+    shares = [steps.share(0, Processes(rank, 7)).batch for rank in range(7)]
+    calls = []
+    model.backbone.register_forward_hook(lambda *_: calls.append(1))
+
+    for batch in shares:
+        model(batch)
+
+    assert 0 < sum(not len(batch.contexts.photos) for batch in shares) < 7
+    assert len(calls) == 7
+
+
 # Two processes.
 
 TRAIN_EACH = """
@@ -148,6 +167,14 @@ RunFolder.append_metrics = killed
 main()
 """
 """The command, whose first process is killed once the second epoch is on record and its state is not saved."""
+
+APART = """
+import os, sys
+from semantic.cli import main
+sys.argv += ["--runs", os.environ["RANK"]]
+main()
+"""
+"""The command, as on machines that share no folder of runs."""
 
 MEETING = """
 import atexit, os, sys, weakref
@@ -271,3 +298,15 @@ def test_two_processes_killed_and_resumed_by_the_command_end_as_one_never_stoppe
     assert_nearly_same_run(together, alone)
     for once in ("resuming after epoch 1 of 3", "epoch 2/3 ", "epoch 3/3 ", "run: two/tiny/base/seed_0"):
         assert said.count(once) == 1
+
+
+def test_only_the_first_process_needs_the_folder_of_the_run(shop_path, shop_features, tmp_path):
+    values = tiny_values(shop_path, shop_features)
+    values["training"]["epochs"] = 1
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
+
+    said = two_processes(tmp_path, script(tmp_path, "apart.py", APART), "train", "tiny.yaml").stdout
+
+    assert said.count("standard protocol") == 1
+    assert (tmp_path / "0" / "tiny" / "base" / "seed_0" / "summary.json").is_file()
+    assert not (tmp_path / "1").exists()
