@@ -189,15 +189,6 @@ def evaluate(
     _print_table([evaluate_run(run, data, split, folder, progress=_progress()).path])
 
 
-def _print_table(runs: list[Path]) -> None:
-    """The table of runs, by the process that speaks; the others may not even have their folders."""
-    if out.quiet:
-        return
-    from semantic.report import load_runs, print_table, table
-
-    print_table(table(load_runs(runs)), out)
-
-
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.", show_default=False)],
@@ -333,6 +324,15 @@ def _steps() -> AbstractContextManager[Callable[[str, int, int], None]]:
     from semantic.progress import steps
 
     return steps(_progress())
+
+
+def _print_table(runs: list[Path]) -> None:
+    """The table of runs, by the process that speaks; the others may not even have their folders."""
+    if out.quiet:
+        return
+    from semantic.report import load_runs, print_table, table
+
+    print_table(table(load_runs(runs)), out)
 
 
 def _print_store(path: Path, manifest: dict[str, Any]) -> None:

@@ -305,7 +305,7 @@ class _Run:
         before: _Reading | None = None
         self.model.train()
         for index in range(len(part)):
-            step = next(steps).to(self.processes.device)
+            step = next(steps).to(self.processes.device)  # before the seed: to start workers draws a number
             torch.manual_seed(_step_seed(self.config.seed, self.epoch, part.part, index, self.processes.rank))
             now = self._step(step, labelled=part.part == LABELLED)
             if before is not None:

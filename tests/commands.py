@@ -18,6 +18,9 @@ from tests.worlds import STATELESS, colour_features, tiny_values
 COMMAND = Path(sys.executable).with_name("semantic")
 RUN = "runs/tiny/base/seed_0"
 
+# Newer Pythons warn of a fork beside threads, which numpy has; what is forked here does not touch them.
+forking = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 
 def environment() -> dict[str, str]:
     """A plain pipe of 80 columns, one thread, no network."""

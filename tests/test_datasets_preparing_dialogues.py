@@ -20,6 +20,7 @@ from semantic.datasets.merging import merge_turns
 from semantic.datasets.prepare import prepare
 from semantic.datasets.preparing_dialogues import Limits
 from semantic.datasets.store import Store, open_store
+from tests.commands import forking
 
 SLOTS = ("brand", "colors")
 PRODUCTS, DIALOGUES = 19, 13
@@ -212,7 +213,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("small_tasks")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@forking
 @pytest.mark.parametrize(("layout", "start"), [(v1, "fork"), (v3, "fork"), (v3, "spawn"), (simmc, "spawn")])
 def test_workers_write_the_same_bytes(
     layout: Callable[[Path], Path], start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,12 +13,10 @@ import pytest
 from semantic.datasets import workers as module
 from semantic.datasets.errors import DataError
 from semantic.datasets.workers import AHEAD, Workers, WorkersError, cores
-from tests.commands import answering_interrupts
+from tests.commands import answering_interrupts, forking
 from work_elsewhere import end, parent, square
 
 methods = pytest.mark.parametrize("start", ["spawn", "fork"])
-# Newer Pythons warn of a fork beside threads, which numpy has; what is forked here does not touch them.
-forking = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 
 @forking

@@ -29,6 +29,7 @@ from semantic.datasets.errors import DataError
 from semantic.datasets.store import Store, open_store
 from semantic.parallel import Processes
 from semantic.settings import DataConfig, TrainingConfig
+from tests.commands import forking
 from tests.worlds import STATELESS, UNLABELLED, changed_copy
 
 
@@ -338,6 +339,7 @@ def test_processes_share_a_step_among_them(steps, pool, size):
     assert steps.share(0).gold is None  # one process alone sees them all
 
 
+@forking
 @pytest.mark.parametrize(("workers", "start"), [(0, None), (1, "fork"), (1, "spawn")])
 def test_workers_bring_the_same_steps_however_they_start(shop, shop_features, steps, workers, start):
     """Two parts over two epochs by the same workers; what they send is what this process would make itself."""

@@ -10,8 +10,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from semantic.bench.direct_parts import attend, cosine, interact, pool, pooled_context
@@ -133,15 +132,17 @@ class DirectForm:
             photos = attend(self.model.photo_attention, photos, keep=keep)
         return pool(self.model.photo_pool, photos, keep)
 
-    def _words(self, tokens: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape dim"]:
-        return F.embedding(tokens, self.model.turn_text.words.words.weight, padding_idx=self.model.sizes.pad)
+    @property
+    def _words(self) -> BatchWords:
+        """The whole word table: every look-up has a gradient of its size."""
+        return BatchWords(self.model.turn_text.words.words.weight, pad=self.model.sizes.pad)
 
     def _text(
         self, encoder: TextEncoder | BagEncoder, tokens: Tensor, keep: Tensor, guessed: Tensor | None = None
     ) -> Float[Tensor, "batch dim"]:
         if isinstance(encoder, BagEncoder):
             return self._bag(encoder, tokens, keep, guessed)
-        words = encoder.words(BatchWords(encoder.words.words.weight, pad=self.model.sizes.pad), tokens, keep)
+        words = encoder.words(self._words, tokens, keep)
         return pool(encoder.pool, attend(encoder.attention, words, keep=keep), keep)
 
     def _bag(
