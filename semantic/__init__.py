@@ -9,20 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semantic.config import load_config as load_config
-    from semantic.datasets.store import open_store as load_store
-    from semantic.evaluation import evaluate as evaluate
-    from semantic.model import Semantic as Semantic
-    from semantic.trainer import train as train
+    from semantic.config.loading import load_config as load_config
+    from semantic.datasets.store.store import open_store as load_store
+    from semantic.evaluation.ranking import evaluate as evaluate
+    from semantic.models.semantic.paper import Semantic as Semantic
+    from semantic.training.loop import train as train
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "Semantic": ("semantic.model", "Semantic"),
-    "evaluate": ("semantic.evaluation", "evaluate"),
-    "load_config": ("semantic.config", "load_config"),
-    "load_store": ("semantic.datasets.store", "open_store"),
-    "train": ("semantic.trainer", "train"),
+    "Semantic": ("semantic.models.semantic.paper", "Semantic"),
+    "evaluate": ("semantic.evaluation.ranking", "evaluate"),
+    "load_config": ("semantic.config.loading", "load_config"),
+    "load_store": ("semantic.datasets.store.store", "open_store"),
+    "train": ("semantic.training.loop", "train"),
 }
 __all__ = ["Semantic", "evaluate", "load_config", "load_store", "train"]
 

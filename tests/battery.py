@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semantic.datasets.batches import Batch
-from semantic.match import Output
-from semantic.objective import joint_loss, student_loss
-from semantic.settings import Config
+from semantic.config.schema import Config
+from semantic.datasets.batches.builder import Batch
+from semantic.models.semantic.objective import joint_loss, student_loss
+from semantic.models.semantic.vectors import Output
 from tests.small_world import Padding, collate, small_world, window
 
 

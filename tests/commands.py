@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from semantic.datasets.store import open_store
-from semantic.runs import RunFolder
+from semantic.datasets.store.store import open_store
+from semantic.runs.folder import RunFolder
 from tests.worlds import STATELESS, colour_features, tiny_values
 
 COMMAND = Path(sys.executable).with_name("semantic")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from semantic.model import Semantic
+from semantic.models.semantic.paper import Semantic
 from tests.small_world import Example, Item, Turn, World
 
 Vectors = list[Tensor]

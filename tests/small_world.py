@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semantic.config import make_config, read_values
-from semantic.datasets.batches import Batch, Contexts, Products
-from semantic.model import Semantic
-from semantic.saving import Sizes
-from semantic.settings import Config
+from semantic.config.loading import make_config, read_values
+from semantic.config.schema import Config
+from semantic.datasets.batches.builder import Batch, Contexts, Products
+from semantic.models.saving import Sizes
+from semantic.models.semantic.paper import Semantic
 
 DIM, HEADS, INNER, LAYERS, HOPS, FEATURES, VOCABULARY, POSITIONS, VALUE_TOKENS = 14, 2, 11, 2, 3, 13, 31, 17, 5
 KEYS = ((3,), (5, 7), (11, 13, 2))

@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semantic.datasets import prepare as prepare_module
-from semantic.datasets import preparing_dialogues, preparing_products, workers
-from semantic.datasets.corpus import Corpus, open_corpus
-from semantic.datasets.errors import DataError
-from semantic.datasets.faults import Faults
-from semantic.datasets.merging import merge_turns
-from semantic.datasets.prepare import prepare
-from semantic.datasets.preparing_dialogues import Limits
-from semantic.datasets.store import Store, open_store
+from semantic.datasets.preparing import dialogues as preparing_dialogues
+from semantic.datasets.preparing import prepare as prepare_module
+from semantic.datasets.preparing import products as preparing_products
+from semantic.datasets.preparing import workers
+from semantic.datasets.preparing.dialogues import Limits
+from semantic.datasets.preparing.prepare import prepare
+from semantic.datasets.reading.corpus import Corpus, open_corpus
+from semantic.datasets.reading.faults import Faults
+from semantic.datasets.reading.merging import merge_turns
+from semantic.datasets.store.store import Store, open_store
+from semantic.runtime.errors import DataError
 from tests.commands import forking
 
 SLOTS = ("brand", "colors")

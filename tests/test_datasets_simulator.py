@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from semantic.datasets.errors import DataError
 from semantic.datasets.simulator import simulate, split_sizes
-from semantic.datasets.simulator.catalogue import Catalogue
-from semantic.datasets.simulator.conversation import Said, converse
-from semantic.datasets.simulator.drawing import draw_catalogue
-from semantic.datasets.simulator.phrases import text_of
-from semantic.datasets.simulator.sentences import INDIFFERENT
-from semantic.datasets.simulator.slots import SLOTS
-from semantic.datasets.simulator.words import nouns_of, words_of
+from semantic.datasets.simulator.catalogue.catalogue import Catalogue
+from semantic.datasets.simulator.catalogue.drawing import draw_catalogue
+from semantic.datasets.simulator.dialogue.conversation import Said, converse
+from semantic.datasets.simulator.dialogue.phrases import text_of
+from semantic.datasets.simulator.dialogue.sentences import INDIFFERENT
+from semantic.datasets.simulator.dialogue.slots import SLOTS
+from semantic.datasets.simulator.dialogue.words import nouns_of, words_of
+from semantic.runtime.errors import DataError
 
 MMD_SLOTS = frozenset(
     {"age", "product_category", "brand", "sizes", "length", "colors", "fit", "styles", "care", "types", "materials"}

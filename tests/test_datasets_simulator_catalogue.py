@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semantic.datasets.errors import DataError
 from semantic.datasets.simulator import simulate
-from semantic.datasets.simulator.catalogue import Catalogue, encode
-from semantic.datasets.simulator.drawing import draw_catalogue
-from semantic.datasets.simulator.folder import read_catalogue
-from semantic.datasets.simulator.garments import BRANDS, FOOTWEAR, GARMENTS, MISSING_TEXT
-from semantic.datasets.simulator.photos import COLOURS, Photographer
-from semantic.datasets.simulator.shapes import SHAPES
-from semantic.datasets.simulator.slots import CRITERIA, slot_of
-from semantic.datasets.simulator.words import NOUNS, WORDS
+from semantic.datasets.simulator.catalogue.catalogue import Catalogue, encode
+from semantic.datasets.simulator.catalogue.drawing import draw_catalogue
+from semantic.datasets.simulator.catalogue.folder import read_catalogue
+from semantic.datasets.simulator.catalogue.garments import BRANDS, FOOTWEAR, GARMENTS, MISSING_TEXT
+from semantic.datasets.simulator.catalogue.photos import COLOURS, Photographer
+from semantic.datasets.simulator.catalogue.shapes import SHAPES
+from semantic.datasets.simulator.dialogue.slots import CRITERIA, slot_of
+from semantic.datasets.simulator.dialogue.words import NOUNS, WORDS
+from semantic.runtime.errors import DataError
 
 ROWS = [
     {"name": "one", "type": "Dress", "colour": "red", "rating": "4"},

@@ -7,7 +7,7 @@ import torch
 
 from semantic.dst.state import SlotValues, ValueState, WordReader, embed_keys
 from semantic.encoders.words import BatchWords
-from semantic.losses import softmax_ranking_loss, state_value_loss
+from semantic.models.semantic.losses import softmax_ranking_loss, state_value_loss
 from tests.oracle import add, cos, softmax
 from tests.small_world import FILLER, fill, formula
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from semantic.bench.alone import peak_bytes
-from semantic.datasets.errors import DataError
+from semantic.runtime.errors import DataError
 
 
 def square(number: int) -> int:

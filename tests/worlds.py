@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from semantic.config import make_config
-from semantic.datasets.corpus import open_corpus
-from semantic.datasets.prepare import prepare
+from semantic.config.loading import make_config
+from semantic.config.schema import Config
+from semantic.datasets.preparing.prepare import prepare
+from semantic.datasets.reading.corpus import open_corpus
 from semantic.datasets.simulator import simulate
-from semantic.datasets.store import Store, open_store
+from semantic.datasets.store.store import Store, open_store
 from semantic.dst.schema import MMD
-from semantic.model import Semantic
-from semantic.progress import Progress
-from semantic.runs import RunFolder
-from semantic.settings import Config
-from semantic.trainer import train
+from semantic.models.semantic.paper import Semantic
+from semantic.runs.folder import RunFolder
+from semantic.runtime.progress import Progress
+from semantic.training.loop import train
 
 DIALOGUES, PRODUCTS, UNLABELLED = 12, 40, 4
 MASKED = 3  # products whose photo file is taken away

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from semantic.datasets.errors import DataError
-from semantic.datasets.progress import Progress, no_progress
-from semantic.datasets.simulator.conversation import converse
-from semantic.datasets.simulator.drawing import draw_catalogue
-from semantic.datasets.simulator.folder import read_catalogue
+from semantic.datasets.simulator.catalogue.drawing import draw_catalogue
+from semantic.datasets.simulator.catalogue.folder import read_catalogue
+from semantic.datasets.simulator.dialogue.conversation import converse
 from semantic.datasets.simulator.writer import MmdWriter
+from semantic.runtime.errors import DataError
+from semantic.runtime.progress import Report, no_report
 
 __all__ = ["simulate"]
 
@@ -43,7 +43,7 @@ def simulate(
     negatives: int = 100,
     evaluation_negatives: int = 500,
     unlabelled: int = 0,
-    progress: Progress = no_progress,
+    progress: Report = no_report,
 ) -> dict[str, int]:
     """Writes a dataset in the MMD-v3 layout to the new folder `out`; returns its counts. Same arguments, same bytes.
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from semantic.datasets.progress import Progress
-from semantic.datasets.simulator.catalogue import Catalogue
-from semantic.datasets.simulator.conversation import Said
-from semantic.datasets.simulator.photos import Photographer
-from semantic.datasets.simulator.phrases import text_of
+from semantic.datasets.simulator.catalogue.catalogue import Catalogue
+from semantic.datasets.simulator.catalogue.photos import Photographer
+from semantic.datasets.simulator.dialogue.conversation import Said
+from semantic.datasets.simulator.dialogue.phrases import text_of
+from semantic.runtime.progress import Report
 
 ADDRESS = "http://shop.invalid/photos"
 ABSENT = "null"  # what MMD writes for an annotation or an alternative text that is not there
@@ -43,7 +43,7 @@ class MmdWriter:
         suffixes = [photo.suffix.lower() for photo in self.catalogue.photos] or [".jpg"] * len(self.catalogue)
         self.files = [f"{name}{suffix}" for name, suffix in zip(self.catalogue.names, suffixes, strict=True)]
 
-    def write_catalogue(self, progress: Progress) -> None:
+    def write_catalogue(self, progress: Report) -> None:
         """`images/images`, `knowledge/products_format`, `cleaned_image_id.json` and `url2img.txt`."""
         images, texts = self.root / "images" / "images", self.root / "knowledge" / "products_format"
         images.mkdir(parents=True)

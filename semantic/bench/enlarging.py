@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic.datasets.arrays import GrowingArray
-from semantic.datasets.store import FILES, FORMAT, MANIFEST, VERSION, Store, file_digest, open_store
+from semantic.datasets.store.arrays import GrowingArray
+from semantic.datasets.store.store import FILES, FORMAT, MANIFEST, VERSION, Store, file_digest, open_store
 
 KEPT = ("products.parquet", "photos.npy", "has_photo.npy", "state_values.parquet")
 """Files of the catalogue, which are shared."""

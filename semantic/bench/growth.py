@@ -9,19 +9,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from semantic.batching.steps import TrainingSteps
 from semantic.bench.alone import alone, watch_private
 from semantic.bench.enlarging import dialogue_bytes, enlarge
 from semantic.bench.records import Growth, Point
 from semantic.bench.steps import Call
 from semantic.bench.subject import SavedSubject, Scale, Subject
 from semantic.bench.timing import time_calls
-from semantic.building import batch_builder
-from semantic.data import TrainingSteps
-from semantic.datasets.arrays import GrowingArray
-from semantic.datasets.store import open_store
-from semantic.match import Query
-from semantic.progress import Progress
-from semantic.vectors import BaseVectors, best_products, score_candidates, score_catalogue
+from semantic.datasets.store.arrays import GrowingArray
+from semantic.datasets.store.store import open_store
+from semantic.evaluation.catalogue import BaseVectors, best_products, score_candidates, score_catalogue
+from semantic.models.building import batch_builder
+from semantic.models.semantic.vectors import Query
+from semantic.runtime.progress import Progress
 
 RESERVE = 1 << 30
 """Bytes of the disk left free."""

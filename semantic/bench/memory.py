@@ -18,7 +18,7 @@ from semantic.bench.steps import (
     training_step,
 )
 from semantic.bench.subject import SavedSubject, Scale, Subject
-from semantic.datasets.store import open_store
+from semantic.datasets.store.store import open_store
 
 MIB = 1 << 20
 

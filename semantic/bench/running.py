@@ -35,12 +35,12 @@ from semantic.bench.subject import (
     view_store,
 )
 from semantic.bench.writing import brief
-from semantic.config import load_config, make_config
-from semantic.datasets.errors import DataError
-from semantic.datasets.store import Store, open_store
-from semantic.progress import Progress, steps
-from semantic.runs import environment
-from semantic.settings import Config
+from semantic.config.loading import load_config, make_config
+from semantic.config.schema import Config
+from semantic.datasets.store.store import Store, open_store
+from semantic.runs.folder import environment
+from semantic.runtime.errors import DataError
+from semantic.runtime.progress import Progress, steps
 
 PRODUCT_BYTES = 30_000
 """Room that a product of the simulated store takes, roughly: its files, its pixels and its lists."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from semantic.batching.steps import all_candidates
 from semantic.bench.records import Figure, Line
 from semantic.bench.steps import (
     Call,
@@ -21,12 +22,11 @@ from semantic.bench.steps import (
 )
 from semantic.bench.subject import Scale, Subject
 from semantic.bench.timing import Timing, extrapolate, time_calls
-from semantic.data import all_candidates
-from semantic.datasets.corpus import open_corpus
-from semantic.datasets.errors import DataError
-from semantic.datasets.store import Store, open_store
-from semantic.datasets.turns import file_names
-from semantic.vectors import encode_catalogue
+from semantic.datasets.reading.corpus import open_corpus
+from semantic.datasets.reading.turns import file_names
+from semantic.datasets.store.store import Store, open_store
+from semantic.evaluation.catalogue import encode_catalogue
+from semantic.runtime.errors import DataError
 
 AT_ONCE = 4
 """Queries scored at once where scoring alone is measured."""

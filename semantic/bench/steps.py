@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from semantic.bench.direct import DirectForm
-from semantic.bench.layout import lay_out
+from semantic.batching.steps import TrainingSteps, all_candidates, draw_candidates
 from semantic.bench.subject import Subject
-from semantic.data import TrainingSteps, all_candidates, draw_candidates
-from semantic.datasets.batches import Batch
-from semantic.evaluation import evaluate_examples
-from semantic.match import Output
-from semantic.metrics import count_ranks, released, standard
-from semantic.objective import joint_loss, student_loss
-from semantic.optimiser import make_optimizer
+from semantic.datasets.batches.builder import Batch
+from semantic.evaluation.ranking import evaluate_examples
+from semantic.metrics.ranking import count_ranks, released, standard
+from semantic.models.semantic.direct import DirectForm
+from semantic.models.semantic.layout import lay_out
+from semantic.models.semantic.objective import joint_loss, student_loss
+from semantic.models.semantic.vectors import Output
+from semantic.training.optimiser import make_optimizer
 
 Call = Callable[[], object]
 BATCHES = 4

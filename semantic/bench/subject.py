@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from semantic.building import batch_builder, build_model
-from semantic.catalogue import learn_catalogue
-from semantic.config import make_config
-from semantic.data import select_examples
-from semantic.datasets.batches import BatchBuilder
-from semantic.datasets.corpus import open_corpus
-from semantic.datasets.prepare import prepare
+from semantic.batching.steps import select_examples
+from semantic.config.loading import make_config
+from semantic.config.schema import Config
+from semantic.datasets.batches.builder import BatchBuilder
+from semantic.datasets.preparing.prepare import prepare
+from semantic.datasets.reading.corpus import open_corpus
 from semantic.datasets.simulator import simulate
-from semantic.datasets.store import FILES, MANIFEST, Store, open_store
+from semantic.datasets.store.store import FILES, MANIFEST, Store, open_store
 from semantic.dst.schema import MMD
-from semantic.model import Semantic
-from semantic.progress import Progress
-from semantic.settings import Config
+from semantic.models.building import batch_builder, build_model
+from semantic.models.semantic.catalogue import learn_catalogue
+from semantic.models.semantic.paper import Semantic
+from semantic.runtime.progress import Progress
 
 
 @dataclass(frozen=True)

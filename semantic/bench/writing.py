@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from semantic.bench.records import DIRECT_FORM, Figure, Growth, Line, Result
-from semantic.curves import Chart, Series, chart
-from semantic.datasets.errors import DataError
-from semantic.files import write_text
-from semantic.pages import write_page
+from semantic.report.curves import Chart, Series, chart
+from semantic.report.pages import write_page
+from semantic.runtime.errors import DataError
+from semantic.runtime.files import write_text
 
 FILES = ("bench.json", "bench.md", "bench.html")
 COLUMNS = ("", "ours", DIRECT_FORM, "ratio")

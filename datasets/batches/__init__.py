@@ -1,0 +1,1 @@
+"""Tensors of contexts, products and candidates."""

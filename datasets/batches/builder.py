@@ -1,0 +1,186 @@
+"""From examples to tensors: each turn and each product of a batch stands in it once, and examples point at them."""
+
+from dataclasses import dataclass, fields
+from mmap import mmap
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from semantic.datasets.store.store import Store
+
+NONE = -1
+"""Marks a padded turn, photo or candidate in the index tensors."""
+
+
+_M = TypeVar("_M", bound="_Movable")
+
+
+class _Movable:
+    def to(self: _M, device: torch.device) -> _M:
+        """The same with every tensor on `device`."""
+        values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return type(self)(*(None if value is None else value.to(device) for value in values))
+
+
+@dataclass(frozen=True)
+class Contexts(_Movable):
+    """The context windows of a batch: unique turns with their word pieces and photos, and each example's turns.
+
+    `photos` are uint8 pictures, or float features [photo, feature] where the backbone's are computed beforehand.
+    `state_tokens` are the gold slot values of the last turn, "none" where unset: for the teacher's eyes only.
+    """
+
+    turn_tokens: Int[Tensor, "turn token"]
+    turn_keep: Bool[Tensor, "turn token"]
+    turn_photos: Int[Tensor, "turn photo"]
+    photos: UInt8[Tensor, "picture height width 3"] | Float[Tensor, "picture feature"]
+    turns: Int[Tensor, "batch context"]
+    state_tokens: Int[Tensor, "batch slot piece"]
+    state_keep: Bool[Tensor, "batch slot piece"]
+
+
+@dataclass(frozen=True)
+class Products(_Movable):
+    """Unique products: word pieces of their texts, and their photos (or features of them)."""
+
+    tokens: Int[Tensor, "product token"]
+    keep: Bool[Tensor, "product token"]
+    photos: UInt8[Tensor, "product height width 3"] | Float[Tensor, "product feature"]
+    has_photo: Bool[Tensor, "product"]
+
+
+@dataclass(frozen=True)
+class Batch(_Movable):
+    """Examples with their candidates: `candidates` point into `products`, `positive` marks the shown ones.
+
+    `candidates` None: every product is a candidate of every example.
+    """
+
+    contexts: Contexts
+    products: Products
+    candidates: Int[Tensor, "batch candidate"] | None
+    positive: Bool[Tensor, "batch candidate"]
+
+    @property
+    def keep(self) -> Bool[Tensor, "batch candidate"]:
+        return torch.ones_like(self.positive) if self.candidates is None else self.candidates != NONE
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Every text of a store as word pieces, tokenised once: integers [text, length], NONE beyond a text's end."""
+
+    products: np.ndarray
+    turns: np.ndarray
+    values: np.ndarray
+
+
+class BatchBuilder:
+    """Builds batches of a store's examples from memory-mapped arrays.
+
+    `photos` is the array a product's photo (or feature row) is read from. A turn shows at most `photos_per_turn` photos,
+    the first ones; a context is the `context_turns` merged turns before the recommendation, left-padded.
+    """
+
+    def __init__(
+        self, store: Store, pieces: Pieces, photos: np.ndarray, *, context_turns: int, photos_per_turn: int, pad: int
+    ) -> None:
+        self.store = store
+        self.pieces = pieces
+        self.photos = photos
+        self.context_turns = context_turns
+        self.photos_per_turn = photos_per_turn
+        self.pad = pad
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For worker processes: a memory map goes as its file's name, not as a copy of its content."""
+        pieces = {field.name: _portable(getattr(self.pieces, field.name)) for field in fields(Pieces)}
+        return self.__dict__ | {"pieces": pieces, "photos": _portable(self.photos)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        pieces = Pieces(**{name: _opened(array) for name, array in state["pieces"].items()})
+        self.__dict__ = state | {"pieces": pieces, "photos": _opened(state["photos"])}
+
+    def batch(self, rows: np.ndarray, candidates: np.ndarray, positive: np.ndarray) -> Batch:
+        """The examples `rows` with candidate product ids [batch, candidate], NONE where padded."""
+        kept = candidates != NONE
+        unique, inverse = np.unique(candidates[kept], return_inverse=True)
+        index = np.full(candidates.shape, NONE, dtype=np.int64)
+        index[kept] = inverse
+        return Batch(
+            self.contexts(rows), self.products(unique), torch.from_numpy(index), torch.from_numpy(positive & kept)
+        )
+
+    def shared_batch(self, rows: np.ndarray, pool: np.ndarray) -> Batch:
+        """The examples `rows`, each with the products of `pool` and all examples' positives as candidates."""
+        lists = [self.store.positives(row) for row in rows]
+        owner = np.repeat(np.arange(len(rows)), [len(ids) for ids in lists])
+        shown = np.concatenate(lists)
+        unique = np.unique(np.concatenate([shown, pool]))
+        positive = np.zeros((len(rows), len(unique)), dtype=bool)
+        positive[owner, np.searchsorted(unique, shown)] = True
+        return Batch(self.contexts(rows), self.products(unique), None, torch.from_numpy(positive))
+
+    def contexts(self, rows: np.ndarray) -> Contexts:
+        dialogue, target = self.store.example_turns[rows].T
+        window = target[:, None] - np.arange(self.context_turns, 0, -1)
+        window[window < self.store.dialogue_first_turn[dialogue][:, None]] = NONE
+        turns, inverse = np.unique(window[window != NONE], return_inverse=True)
+        index = np.full(window.shape, NONE, dtype=np.int64)
+        index[window != NONE] = inverse
+        return self.assemble(self.pieces.turns[turns], self._shown(turns), index, self.store.turn_states[window[:, -1]])
+
+    def assemble(self, pieces: np.ndarray, shown: np.ndarray, turns: np.ndarray, states: np.ndarray) -> Contexts:
+        """Contexts from turns that need not be the store's.
+
+        `pieces` [turn, token] and `shown` [turn, photo] (product ids) describe the turns, `turns` [batch, context] points
+        at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state has every
+        slot unset, as in the released code.
+        """
+        shown = np.where((shown != NONE) & self.store.has_photo[shown], shown, NONE).astype(np.int64)
+        pictures, picture = np.unique(shown[shown != NONE], return_inverse=True)
+        shown[shown != NONE] = picture
+        tokens, keep = self._tokens(pieces)
+        values, values_keep = self._tokens(self.pieces.values[np.maximum(states, 0)], trim=False)
+        return Contexts(
+            tokens, keep, torch.from_numpy(shown), self._photos(pictures), torch.from_numpy(turns), values, values_keep
+        )
+
+    def products(self, ids: np.ndarray) -> Products:
+        tokens, keep = self._tokens(self.pieces.products[ids])
+        return Products(tokens, keep, self._photos(ids), torch.from_numpy(np.asarray(self.store.has_photo[ids])))
+
+    def _shown(self, turns: np.ndarray) -> np.ndarray:
+        """int64 [turn, photo]: the first products each turn shows, NONE beyond; as wide as the widest turn."""
+        start = self.store.turn_image_offsets[turns]
+        count = np.minimum(self.store.turn_image_offsets[turns + 1] - start, self.photos_per_turn)
+        place = np.arange(max(1, count.max(initial=0)))
+        present = place < count[:, None]
+        shown = np.full(present.shape, NONE, dtype=np.int64)
+        shown[present] = self.store.turn_image_values[(start[:, None] + place)[present]]
+        return shown
+
+    def _tokens(self, pieces: np.ndarray, *, trim: bool = True) -> tuple[Tensor, Tensor]:
+        keep = pieces != NONE
+        length = max(1, int(keep.any(tuple(range(keep.ndim - 1))).sum())) if trim else pieces.shape[-1]
+        tokens = np.where(keep, pieces, self.pad)[..., :length]
+        return torch.from_numpy(tokens.astype(np.int64)), torch.from_numpy(keep[..., :length].copy())
+
+    def _photos(self, ids: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(self.photos[ids]))
+
+
+def _portable(array: np.ndarray) -> np.ndarray | Path:
+    """The file of a memory map of a whole .npy file; other arrays as they are."""
+    # A part of a map is a map too, and names the same file; only the whole has the map itself beneath it.
+    if isinstance(array, np.memmap) and array.filename and isinstance(array.base, mmap):
+        return Path(array.filename)
+    return array
+
+
+def _opened(array: np.ndarray | Path) -> np.ndarray:
+    return np.load(array, mmap_mode="r", allow_pickle=False) if isinstance(array, Path) else array

@@ -1,0 +1,1 @@
+"""Files of dialogues and products as records."""

@@ -1,0 +1,164 @@
+"""Dialogues and products in MMD's three generations of files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from semantic.datasets.reading.faults import Faults
+from semantic.datasets.reading.mmd_catalogue import ID_TABLES, RawCatalogue, read_image_ids, read_url_files
+from semantic.datasets.reading.mmd_states import mmd_state
+from semantic.datasets.reading.records import Dialogue, Product
+from semantic.datasets.reading.text import product_text
+from semantic.datasets.reading.turns import ReadState, file_names, named, read_dialogue, read_json
+from semantic.runtime.errors import DataError
+from semantic.runtime.progress import Report, no_report
+
+WITH_STATES, WITHOUT_STATES = "MMD2withDST", "MMD2woDST"
+SPLITS = ("train", "valid", "test")
+V2_SPLITS = ("train", "fewshot", "valid", "test")
+
+
+def mmd_generation(root: Path) -> str | None:
+    """One of "mmd-v3", "mmd-v2", "mmd-v3+v2", "mmd-v1" by the folders under `root`, None where there are none."""
+    v3, v2 = (_folders(root / name, splits) for name, splits in ((WITH_STATES, SPLITS), (WITHOUT_STATES, V2_SPLITS)))
+    if v3 or v2:
+        return "mmd-v3+v2" if v3 and v2 else "mmd-v3" if v3 else "mmd-v2"
+    return "mmd-v1" if any(file_names(folder) for folder in _folders(root, SPLITS).values()) else None
+
+
+class MmdCorpus:
+    """MMD v1, v2 or v3, whichever `root` holds.
+
+    A product is a photo: its name is the photo file's stem, catalogue order that of `url2img.txt`. v1 without
+    `url2img.txt` takes the raw catalogue instead, without photos. Where v3 and v2 folders lie side by side, the
+    splits are v3's, and v2's as `v2_train`, `v2_fewshot`, `v2_valid`, `v2_test`. An image that leads to no product
+    is named by its URL, or "id <number>". Opening v1 reads its whole raw catalogue once: `progress` follows it.
+    """
+
+    def __init__(self, root: Path | str, slots: tuple[str, ...], progress: Report = no_report) -> None:
+        self.root = Path(root)
+        self.slots = tuple(slots)
+        generation = mmd_generation(self.root)
+        if generation is None:
+            raise DataError(
+                f"{self.root}: expected dialogues of MMD, found none; looked for "
+                f"{WITH_STATES}/{{{','.join(SPLITS)}}} (v3), {WITHOUT_STATES}/{{{','.join(V2_SPLITS)}}} (v2) and "
+                f"{{{','.join(SPLITS)}}}/*.json (v1)"
+            )
+        self.layout = generation
+        self.folders: Mapping[str, Path] = _split_folders(self.root, generation)
+        self.splits = tuple(self.folders)
+        self.read_state: ReadState = partial(mmd_state, slots=self.slots)
+        self._texts = self.root / "knowledge" / "products_format"
+        self._images = self.root / "images" / "images"
+        self._raw: RawCatalogue | None = None
+        self._photos: dict[str, str] = {}  # product -> photo file
+        self._by_url: dict[str, str] = {}  # URL -> product (v1)
+        self._by_id: dict[int, str] = {}  # id -> product (v2, v3)
+        self._known_ids: set[int] = set()  # ids that have a URL
+        self._entries: dict[str, str] = {}  # product -> entry of the raw catalogue (v1)
+        if generation == "mmd-v1":
+            self._open_v1(progress)
+        else:
+            self._open_ids()
+
+    def _open_ids(self) -> None:
+        tables = [self.root / name for name in ID_TABLES if (self.root / name).is_file()]
+        lines = self.root / "url2img.txt"
+        missing = [] if tables else [" or ".join(ID_TABLES)]
+        missing += [
+            name
+            for path, name in ((lines, lines.name), (self._texts, "knowledge/products_format"))
+            if not path.exists()
+        ]
+        if missing:
+            raise DataError(
+                f"{self.root}: expected {' or '.join(ID_TABLES)}, url2img.txt and knowledge/products_format beside the "
+                f"dialogues of {self.layout}, found no {', no '.join(missing)}"
+            )
+        products = self._read_photos(lines)
+        for url, number in read_image_ids(tables[0]).items():
+            self._known_ids.add(number)
+            if url in products:
+                self._by_id[number] = products[url]
+
+    def _open_v1(self, progress: Report) -> None:
+        self._raw = RawCatalogue(self.root / "raw_catalog", progress)
+        lines = self.root / "url2img.txt"
+        if lines.is_file():
+            self._by_url = self._read_photos(lines)
+            for url, product in self._by_url.items():
+                if url in self._raw.by_url:
+                    self._entries.setdefault(product, self._raw.by_url[url])
+        else:
+            self._entries = {name: name for name in self._raw.entries}
+            self._by_url = self._raw.by_url
+
+    def _read_photos(self, lines: Path) -> dict[str, str]:
+        """URL -> product, by its photo file; of several files with one stem the first is its photo."""
+        products = {}
+        for url, file in read_url_files(lines).items():
+            products[url] = Path(file).stem
+            self._photos.setdefault(products[url], file)
+        return products
+
+    def report(self, faults: Faults) -> None:
+        for path, detail in (self._raw.malformed if self._raw else {}).items():
+            faults.fault("malformed product file", str(path), detail)
+
+    def product_names(self) -> Sequence[str]:
+        return list(self._photos or self._entries)
+
+    def product(self, name: str) -> Product:
+        photo = self._images / self._photos[name] if name in self._photos else None
+        return Product(name, self._text(name), photo)
+
+    def _text(self, name: str) -> str | None:
+        if self._raw is not None:
+            return self._raw.text(self._entries[name]) if name in self._entries else None
+        path = self._texts / f"{name}.json"
+        if not path.is_file():
+            return None
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise DataError(f"{path}: expected an object of texts, found {type(content).__name__}")
+        return product_text(content)
+
+    def missing_reason(self, name: str) -> str | None:
+        if name in self._photos or name in self._entries:
+            return None
+        if name.startswith("id ") and int(name[3:]) not in self._known_ids:
+            return "image id without URL"
+        return "URL without file"
+
+    def image_name(self, image: int | str) -> str:
+        if isinstance(image, str):
+            if not image.isdecimal():
+                return self._by_url.get(image, image)
+            image = int(image)
+        return self._by_id.get(image) or f"id {int(image)}"
+
+    def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
+        dialogue = read_dialogue(path, faults, self.read_state)
+        return dialogue and named(dialogue, self.image_name)
+
+    def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:
+        faults = faults or Faults()
+        for name in file_names(self.folders[split]):
+            dialogue = self.dialogue(self.folders[split] / name, faults)
+            if dialogue is not None:
+                yield dialogue
+
+
+def _folders(root: Path, splits: tuple[str, ...]) -> dict[str, Path]:
+    return {split: root / split for split in splits if (root / split).is_dir()}
+
+
+def _split_folders(root: Path, generation: str) -> dict[str, Path]:
+    if generation == "mmd-v1":
+        return _folders(root, SPLITS)
+    v2 = _folders(root / WITHOUT_STATES, V2_SPLITS)
+    if generation == "mmd-v2":
+        return v2
+    v3 = _folders(root / WITH_STATES, SPLITS)
+    return v3 | {f"v2_{split}": folder for split, folder in v2.items()}

@@ -1,0 +1,128 @@
+"""The turn list that the files of every layout share: one dialogue a JSON file, tolerant of what is in the wild."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from semantic.datasets.reading.faults import Faults
+from semantic.datasets.reading.records import BeliefState, Dialogue, Turn
+from semantic.datasets.reading.text import utterance_text
+from semantic.runtime.errors import DataError
+
+SPEAKERS = ("user", "system")
+
+
+class ReadState(Protocol):
+    """How a layout writes states. Sent to other processes: a function, or a `partial` of one."""
+
+    def __call__(self, turn: dict[str, Any], *, where: str, faults: Faults) -> BeliefState | None:
+        """The state of a user turn, None where the file carries none."""
+
+
+def read_json(path: Path) -> Any:
+    """The file's content. DataError names the file, what was found and where in it."""
+    try:
+        return json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise DataError(f"{path}: expected valid JSON, found at {place}: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8 text, found at byte {error.start}: {error.reason}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: expected a list of turns, found JSON nested too deeply to read") from error
+
+
+def file_names(folder: Path) -> list[str]:
+    """Names of a split's files, sorted. Hidden files (copies some systems leave) are none."""
+    with os.scandir(folder) as entries:
+        return sorted(name for entry in entries if (name := entry.name).endswith(".json") and not name.startswith("."))
+
+
+def read_dialogue(path: Path, faults: Faults, read_state: ReadState) -> Dialogue | None:
+    """The dialogue of a file, or None where nothing can be read from it.
+
+    A malformed file is a fault. Null turns, turns that are lists (flattened), turns without speaker or utterance
+    and images that are null are notes. A turn's place in messages is its place in the file, from 0. Images are as the
+    file has them, numbers and strings: see `named`.
+    """
+    where = f"{path.parent.name} dialogue {path.stem!r}"
+    try:
+        content = read_json(path)
+        if not isinstance(content, list):
+            raise DataError(f"{path}: expected a list of turns, found {_kind(content)}")
+    except DataError as error:
+        faults.fault("malformed dialogue file", str(path), str(error).removeprefix(f"{path}: "))
+        return None
+    turns = []
+    for place, turn in _flat(content, where, faults):
+        read = _read_turn(turn, place, faults, read_state)
+        if read is not None:
+            turns.append(read)
+    if not turns:
+        faults.note("dialogue without turns", where)
+        return None
+    return Dialogue(path.stem, tuple(turns))
+
+
+def named(dialogue: Dialogue, image_name: Callable[[Any], str]) -> Dialogue:
+    """The dialogue with the names of its images in place of what its file has."""
+    turns = (
+        replace(turn, images=tuple(map(image_name, turn.images)), negatives=tuple(map(image_name, turn.negatives)))
+        for turn in dialogue.turns
+    )
+    return replace(dialogue, turns=tuple(turns))
+
+
+def _flat(content: list[Any], where: str, faults: Faults) -> Iterator[tuple[str, Any]]:
+    for index, turn in enumerate(content):
+        place = f"{where} turn {index}"
+        if isinstance(turn, list):
+            faults.note("turn that is itself a list", place)
+            for inner in turn:
+                yield place, inner
+        else:
+            yield place, turn
+
+
+def _read_turn(turn: Any, place: str, faults: Faults, read_state: ReadState) -> Turn | None:
+    if not isinstance(turn, dict):
+        faults.note("null turn" if turn is None else "turn that is no object", place)
+        return None
+    speaker = str(turn.get("speaker")).strip().lower()
+    if speaker not in SPEAKERS:
+        faults.note("turn without a speaker", place, f"expected user or system, found {turn.get('speaker')!r}")
+        return None
+    utterance = turn.get("utterance")
+    if not isinstance(utterance, dict):
+        faults.note("turn without an utterance", place)
+        utterance = {}
+    text = utterance.get("nlg")
+    return Turn(
+        speaker=speaker,
+        act=str(turn.get("type") or ""),
+        text=utterance_text(text) if isinstance(text, str) else "",
+        images=_images(utterance.get("images"), place, faults),
+        negatives=_images(utterance.get("false images"), place, faults),
+        state=read_state(turn, where=place, faults=faults) if speaker == "user" else None,
+    )
+
+
+def _images(images: Any, place: str, faults: Faults) -> tuple[Any, ...]:
+    if images is None:
+        return ()
+    if not isinstance(images, list):
+        images = [images]
+    if set(map(type, images)) == {int}:  # a thousand at a time, so not one by one
+        return tuple(images)
+    present = [image for image in images if isinstance(image, str | int) and image != ""]
+    if len(present) < len(images):
+        detail = f"{len(images) - len(present)} of {len(images)}"
+        faults.note("turn with images that are neither names nor ids", place, detail)
+    return tuple(present)
+
+
+def _kind(content: Any) -> str:
+    return {dict: "an object", str: "a string", type(None): "null"}.get(type(content), type(content).__name__)

@@ -1,0 +1,1 @@
+"""A dialogue between a shopper with a hidden goal and an agent."""

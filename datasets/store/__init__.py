@@ -1,0 +1,1 @@
+"""The prepared store: memory-mapped, opened in a moment."""

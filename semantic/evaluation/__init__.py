@@ -1,0 +1,1 @@
+"""Rankings of every candidate of every query, measured under both protocols; floors."""

@@ -1,0 +1,1 @@
+"""Ranks, the metrics of both protocols over them, and tests of significance."""

@@ -1,0 +1,1 @@
+"""SeMANTIC: the method of the paper, and the one for small data."""

@@ -1,0 +1,144 @@
+"""Rank the whole catalogue for one dialogue that need not be in any store."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from semantic.config.schema import EvaluationConfig
+from semantic.datasets.batches.builder import NONE, Contexts
+from semantic.datasets.reading.merging import merge_turns
+from semantic.datasets.reading.records import Turn
+from semantic.datasets.reading.text import utterance_text
+from semantic.datasets.store.store import Store
+from semantic.encoders.vocabulary import tokenise
+from semantic.evaluation.catalogue import best_products, score_catalogue, stored_vectors
+from semantic.models.building import batch_builder
+from semantic.models.semantic.paper import Semantic
+from semantic.runtime.errors import DataError
+from semantic.runtime.progress import Progress
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A product with its relevance and the attention of its text and photo over the slots."""
+
+    product: int
+    name: str
+    text: str
+    score: float
+    attention_text: list[float]
+    attention_image: list[float]
+
+
+def read_dialogue(file: Path) -> tuple[Turn, ...]:
+    """Turns of a JSON file: a list of {"speaker", "text", "images"}, or of turns as in the MMD and SIMMC layouts.
+
+    Raises:
+        DataError: no such file, no JSON, no turn, or a turn without a speaker; the message says which.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: expected a JSON file with the turns of a dialogue, got: {error}") from None
+    if not isinstance(content, list) or not content:
+        raise DataError(
+            f"{file}: expected a list of turns, got {type(content).__name__ if content else 'an empty list'}"
+        )
+    return tuple(_turn(file, number, item) for number, item in enumerate(content))
+
+
+def _turn(file: Path, number: int, item: Any) -> Turn:
+    if not isinstance(item, dict) or item.get("speaker") not in ("user", "system"):
+        raise DataError(
+            f'{file}, turn {number}: expected an object with "speaker" "user" or "system", got {json.dumps(item)[:80]}'
+        )
+    utterance = item.get("utterance")
+    body = utterance if isinstance(utterance, dict) else item
+    text, images = body.get("text", body.get("nlg")), body.get("images")
+    if not isinstance(text, (str, type(None))) or not isinstance(images, (list, type(None))):
+        raise DataError(f'{file}, turn {number}: expected "text" to be a string and "images" a list of product names')
+    return Turn(item["speaker"], "", text or "", tuple(map(str, images or ())))
+
+
+def dialogue_for_page(turns: tuple[Turn, ...], store: Store) -> list[dict[str, Any]]:
+    """The turns with their photos as product ids, as the page shows them."""
+    ids = _ids(turns, store)
+    return [{"speaker": t.speaker, "text": t.text, "images": [ids[name] for name in t.images]} for t in turns]
+
+
+def _ids(turns: tuple[Turn, ...], store: Store) -> dict[str, int]:
+    wanted = {name for turn in turns for name in turn.images}
+    ids = store.product_rows(wanted) if wanted else {}
+    if wanted - ids.keys():
+        raise DataError(
+            f"dialogue: expected images to be products of {store.path}, got {', '.join(sorted(wanted - ids.keys())[:5])}"
+        )
+    return ids
+
+
+def recommend(
+    model: Semantic, store: Store, turns: tuple[Turn, ...], top: int = 10, *, progress: Progress | None = None
+) -> list[Recommendation]:
+    """The `top` products of the store's whole catalogue for the turn that would follow, best first.
+
+    For several dialogues open one `Recommender` instead: it reads model and catalogue once.
+
+    Raises:
+        DataError: no turn, a product name that is not in the catalogue, or slots that are not the model's.
+    """
+    return Recommender(model, store, progress=progress).rank(turns, top)
+
+
+class Recommender:
+    """A model over a store's whole catalogue. Its products are encoded once and kept beside the store, memory-mapped."""
+
+    def __init__(self, model: Semantic, store: Store, *, progress: Progress | None = None) -> None:
+        self.model, self.store = model.eval(), store
+        self.device = next(model.parameters()).device
+        self.builder = batch_builder(model, store, self.device, progress or Progress(), dialogues=False)
+        self.vectors = stored_vectors(model, self.builder, EvaluationConfig(), progress or Progress())
+
+    @torch.no_grad()
+    def rank(self, turns: tuple[Turn, ...], top: int = 10) -> list[Recommendation]:
+        """As `recommend`: every product is scored, none is left out by an approximation."""
+        context = self.model.encode_contexts(self._contexts(turns).to(self.device))
+        state = self.model.student_state(context)
+        scores = score_catalogue(self.model, self.model.query(state, context), self.vectors)[0]
+        if scores.isnan().any():
+            raise DataError(f"{self.store.path}: expected a number as every product's score, got NaN from this model")
+        best = best_products(scores, top)
+        match = self.model.match(state, context, self.vectors.at(best, self.device))
+        rows = best.tolist()
+        return [
+            Recommendation(row, name, text, *numbers)
+            for row, name, text, *numbers in zip(
+                rows,
+                self.store.product_column("name", rows),
+                self.store.product_column("text", rows),
+                scores[best].tolist(),
+                match.product_text[0].tolist(),
+                match.product_image[0].tolist(),
+                strict=True,
+            )
+        ]
+
+    def _contexts(self, turns: tuple[Turn, ...]) -> Contexts:
+        if not turns:
+            raise DataError("dialogue: expected at least one turn, got none")
+        sizes = self.model.sizes
+        turns = tuple(replace(turn, text=utterance_text(turn.text)) for turn in turns)
+        window = [merged.turn for merged in merge_turns(turns)][-sizes.context_turns :]
+        ids = _ids(turns, self.store)
+        shown = np.full((len(window), sizes.photos_per_turn), NONE, dtype=np.int64)
+        for row, turn in enumerate(window):
+            names = turn.images[: sizes.photos_per_turn]
+            shown[row, : len(names)] = [ids[name] for name in names]
+        assert self.model.tokenizer is not None
+        pieces = tokenise(self.model.tokenizer, [turn.text for turn in window], sizes.turn_tokens)
+        index = np.full((1, sizes.context_turns), NONE, dtype=np.int64)
+        index[0, -len(window) :] = np.arange(len(window))
+        return self.builder.assemble(pieces, shown, index, np.full((1, len(self.store.slots)), NONE, dtype=np.int32))

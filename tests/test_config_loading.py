@@ -1,0 +1,283 @@
+"""Configuration: YAML, presets, overrides, and faults that say where, what was expected and what was found."""
+
+import copy
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from semantic.config.loading import (
+    PRESETS,
+    ConfigError,
+    describe_config,
+    dump_config,
+    experiments,
+    load_config,
+    make_config,
+    read_slots,
+)
+from semantic.config.schema import Config
+
+
+def flat(values, prefix=""):
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def written(tmp_path, text, name="mine.yaml"):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return str(tmp_path / name)
+
+
+def test_released_differs_from_paper_exactly_where_the_table_of_the_design_says():
+    """`image_query` is "text" in both: the released code queries with the text too. `memory` is not in the table."""
+    paper, released = (dict(flat(make_config({"preset": name}).model_dump())) for name in ("paper", "released"))
+
+    assert {key: (paper[key], released[key]) for key in paper if paper[key] != released[key]} == {
+        "preset": ("paper", "released"),
+        "model.pool": ("sum", "leaky_sum"),
+        "model.photos": ("attention", "sum"),
+        "model.memory": ("updated", "input"),
+        "model.value_mean": ("pieces", "padded_sum"),
+        "model.text.product_encoder": ("shared", "separate"),
+        "model.image.batch_norm": ("eval", "train"),
+        "model.interaction.map": ("linear", "affine"),
+        "loss.divergence": ("jensen_shannon", "symmetric_kl"),
+        "loss.correlation": ("sum", "mean"),
+        "training.teacher_first": (False, True),
+        "training.selection": ("ndcg@5", "loss_or_ndcg@5"),
+    }
+    assert paper["model.image_query"] == released["model.image_query"] == "text"
+
+
+def test_the_defaults_are_the_papers_settings():
+    config = make_config({})
+
+    assert config == make_config({"preset": "paper"})
+    assert (config.model.dim, config.model.layers, config.model.heads, config.model.inner) == (768, 3, 8, None)
+    assert (config.model.dropout, config.model.interaction.hops, config.model.interaction.temperature) == (0.1, 3, 1.0)
+    assert (config.loss.alpha, config.loss.margin) == (0.5, 1.0)
+    training = config.training
+    assert (training.learning_rate, training.warmup, training.batch_size, training.epochs) == (5e-4, 0.01, 64, 50)
+    assert (training.positives, training.negatives) == (1, 4)
+    data = config.data
+    assert (data.context_turns, data.photos_per_turn, data.turn_tokens, data.product_tokens, data.value_tokens) == (
+        5, 5, 30, 30, 6,
+    )  # fmt: skip
+
+
+def test_values_lie_over_the_preset_and_leave_its_neighbours():
+    before = copy.deepcopy(PRESETS)
+    values = {"preset": "released", "model": {"pool": "mean", "interaction": {"hops": 5}}}
+    given = copy.deepcopy(values)
+
+    config = make_config(values, ["model.interaction.temperature=0.5", "training.teacher_first=false"])
+
+    assert config.model.pool == "mean"
+    assert config.model.memory == "input"
+    assert (config.model.interaction.hops, config.model.interaction.map) == (5, "affine")
+    assert config.model.interaction.temperature == 0.5
+    assert not config.training.teacher_first
+    assert values == given
+    assert before == PRESETS
+
+
+def test_a_preset_may_be_set_on_the_command_line():
+    assert make_config({}, ["preset=released"]) == make_config({"preset": "released"})
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-3", 0.001), ("5E-4", 0.0005), ("1.5e-3", 0.0015), (".5e0", 0.5), ("+2e1", 20.0), ("3.e-1", 0.3)],
+)
+def test_a_yaml_number_with_an_exponent_is_a_float(tmp_path, text, number):
+    file = written(tmp_path, f"training: {{learning_rate: {text}}}")
+
+    assert load_config(file).training.learning_rate == pytest.approx(number)
+    assert make_config({}, [f"training.learning_rate={text}"]).training.learning_rate == pytest.approx(number)
+
+
+def test_words_that_resemble_numbers_stay_words_and_the_rest_of_pyyaml_is_left_alone(tmp_path):
+    file = written(tmp_path, "data: {store: '1e-3', train: e5, slot_words: {size: 'size'}}")
+
+    assert load_config(file).data.store == "1e-3"
+    assert load_config(file).data.train == "e5"
+    assert yaml.safe_load("1e-3") == "1e-3"
+
+
+def test_a_bare_no_is_a_word_where_a_word_is_meant(tmp_path):
+    """YAML reads it as false."""
+    config = load_config(written(tmp_path, "training: {precision: no}"), ["evaluation.precision=no"])
+    assert (config.training.precision, config.evaluation.precision) == ("no", "no")
+
+
+def test_three_faults_are_reported_at_once_each_with_where_expected_and_got(tmp_path):
+    file = written(tmp_path, "model: {dmi: 64, heads: -2, pool: max}")
+
+    with pytest.raises(ConfigError) as raised:
+        load_config(file)
+
+    first, *faults = str(raised.value).splitlines()
+    assert first == f"{file}: 3 faults"
+    assert sorted(faults) == [
+        "  model.dmi: no such key; did you mean 'dim'?",
+        "  model.heads: expected greater than 0, got -2",
+        "  model.pool: expected 'sum', 'leaky_sum', 'mean' or 'attentive', got 'max'",
+    ]
+
+
+def test_faults_of_overrides_and_of_fields_come_together():
+    with pytest.raises(ConfigError) as raised:
+        make_config({"seed": -1}, ["model.dim", "trainign.epochs=3", "model.dim.x=3"], where="experiment")
+
+    text = str(raised.value)
+    assert text.startswith("experiment: ")
+    assert "  --set model.dim: expected a.b=c" in text
+    assert "  trainign: no such key; did you mean 'training'?" in text
+    assert "  seed: expected greater than or equal to 0, got -1" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"qqq": 1}, "qqq: no such key; the keys here are experiment, variant, seed, preset, data, model"),
+        ({"model": {"interaction": {"hop": 1}}}, "model.interaction.hop: no such key; did you mean 'hops'?"),
+        ({"preset": "papers"}, "preset: expected 'paper'"),
+        ({"training": {"epochs": "many"}}, "training.epochs: expected a valid integer"),
+        ({"training": {"learning_rate": 0}}, "training.learning_rate: expected greater than 0, got 0"),
+        ({"data": {"labelled_share": 1.5}}, "data.labelled_share: expected less than or equal to 1, got 1.5"),
+        ({"experiment": "a/b"}, "experiment: expected"),
+        ({"model": 3}, "model: expected"),
+    ],
+)
+def test_one_fault_is_one_clear_line(values, message):
+    with pytest.raises(ConfigError) as raised:
+        make_config(values)
+
+    head, fault = str(raised.value).splitlines()
+    assert head == "configuration: 1 fault"
+    assert fault.strip().startswith(message)
+
+
+@pytest.mark.parametrize("override", ["seed.a=1", "seed.a.b=1", "model.dim={", "=3"])
+def test_an_override_that_fits_no_field_is_a_fault_of_its_own(override):
+    with pytest.raises(ConfigError, match="configuration: 1 fault"):
+        make_config({"seed": 3}, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("seed=7", "seed", 7),
+        ("data.unlabelled=[a, b]", "data.unlabelled", ("a", "b")),
+        ("model.text.checkpoint=null", "model.text.checkpoint", None),
+        ("data.store=/somewhere/else=here", "data.store", "/somewhere/else=here"),
+        ("training.clip=1", "training.clip", 1.0),
+        (" model.dim = 24", "model.dim", 24),
+    ],
+)
+def test_set_reads_its_value_as_yaml(override, path, value):
+    assert dict(flat(make_config({}, [override]).model_dump()))[path] == value
+
+
+def test_a_configuration_does_not_change():
+    config = make_config({})
+
+    with pytest.raises(ValidationError):
+        config.model.dim = 5
+    with pytest.raises(ValidationError):
+        config.seed = 5
+
+
+def test_the_resolved_configuration_reads_back_the_same(tmp_path):
+    config = make_config(
+        {
+            "preset": "released",
+            "experiment": "mine",
+            "data": {"store": "où", "unlabelled": ["a"], "slot_words": {"taille": "size"}},
+            "training": {"learning_rate": 1e-5, "clip": 1e-12},
+        }
+    )
+
+    assert load_config(written(tmp_path, dump_config(config))) == config
+    assert load_config(written(tmp_path, describe_config(config))) == config
+
+
+def fields(section, prefix=""):
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from fields(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
+def test_the_description_mentions_every_field_with_its_reason():
+    described = describe_config(make_config({}))
+
+    for path, field in fields(Config):
+        assert field.description, f"{path} is not documented"
+        indent = "  " * path.count(".")
+        assert any(
+            row.startswith(f"{indent}{path.split('.')[-1]}: ") and row.endswith(f"# {field.description}")
+            for row in described.splitlines()
+        ), path
+
+
+def test_every_shipped_experiment_loads_and_opens_with_what_it_shows(repository):
+    assert {file.stem for file in (repository / "experiments").glob("*.yaml")} == set(experiments())
+    for name in experiments():
+        assert load_config(name).experiment == name
+        assert (repository / "experiments" / f"{name}.yaml").read_text(encoding="utf-8").startswith("#")
+
+
+def test_an_experiment_is_named_by_its_file_unless_it_names_itself(tmp_path):
+    assert load_config(written(tmp_path, "seed: 1", "tiny.yaml")).experiment == "tiny"
+    assert load_config(written(tmp_path, "experiment: other", "tiny.yaml")).experiment == "other"
+    assert load_config(written(tmp_path, "", "tiny.yaml")) == make_config({"experiment": "tiny"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [1", "expected YAML, got: .*"), ("- 1\n- 2", "expected a mapping of sections, got list")],
+)
+def test_a_file_that_is_no_experiment_is_refused(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(written(tmp_path, text))
+
+
+def test_an_experiment_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: expected a YAML file, found none there"):
+        load_config(str(tmp_path / "nowhere.yaml"))
+    with pytest.raises(ConfigError, match=r"experiment 'nowhere': expected a YAML file or one of"):
+        load_config("nowhere")
+
+
+def test_own_slots_are_read_in_their_order(tmp_path):
+    (tmp_path / "slots.yaml").write_text("hue: colour\ncut: fit of it\n")
+
+    assert list(read_slots(tmp_path / "slots.yaml").items()) == [("hue", "colour"), ("cut", "fit of it")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[hue, cut]", r"expected a mapping of slots to words, both strings, got \['hue', 'cut'\]"),
+        ("hue: 1e-3", r"expected a mapping of slots to words, both strings, got \{'hue': 0.001\}"),
+        ("hue: 3", r"expected a mapping of slots to words, both strings, got \{'hue': 3\}"),
+        ("", "expected a mapping of slots to words, both strings, got None"),
+        ("hue: [", "expected a YAML file, got: "),
+    ],
+)
+def test_slots_that_are_no_mapping_of_words_are_refused(tmp_path, text, message):
+    (tmp_path / "slots.yaml").write_text(text)
+
+    with pytest.raises(ConfigError, match=message):
+        read_slots(tmp_path / "slots.yaml")
+
+
+def test_slots_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: expected a YAML file, got: .*No such file"):
+        read_slots(tmp_path / "nowhere.yaml")

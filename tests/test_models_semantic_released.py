@@ -1,0 +1,274 @@
+"""A checkpoint of the released code: weights by formula, and what the released model itself said of them, recorded."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from semantic.datasets.batches.builder import Batch, Contexts, Products
+from semantic.models.semantic.objective import joint_loss, student_loss
+from semantic.models.semantic.paper import Semantic
+from semantic.models.semantic.released import ReleasedError, import_released, load_released
+from tests.small_world import formula, weights
+
+DIM, HEADS, VOCABULARY, POSITIONS, LAYERS, HOPS = 8, 2, 31, 23, 3, 3
+BATCH, TURNS, TOKENS, PHOTOS, SLOTS, PIECES, CANDIDATES, SIDE = 3, 5, 7, 2, 15, 6, 5, 32
+KEYS = torch.arange(1, 2 * SLOTS, 2)  # of the small vocabulary; the released code keeps them outside the state dict
+
+
+def released_state():
+    """The state dict of the released model, names and shapes as its code has them, values by formula."""
+    shapes = {
+        "word_embeddings.weight": (VOCABULARY, DIM),
+        "position_embeddings.weight": (POSITIONS, DIM),
+        "image_encoder.weight": (DIM, 512),
+        "image_encoder.bias": (DIM,),
+        "get_state_aware.hidden_state": (1, 1, DIM),
+    }
+    for hop in range(HOPS):
+        for kind in ("txt", "img"):
+            shapes[f"get_state_aware.{kind}_layers.{hop}.weight"] = (DIM, DIM)
+            shapes[f"get_state_aware.{kind}_layers.{hop}.bias"] = (DIM,)
+    stacks = ("history", "attrs", "state")
+    for stack in (
+        *(f"{name}_encoder" for name in stacks), "state_value_pred", "state_learner", "context_text_self_attention",
+        "context_image_self_attention",
+    ):  # fmt: skip
+        for layer in range(LAYERS):
+            part = f"{stack}.layer_stack.{layer}"
+            for name in ("w_qs", "w_ks", "w_vs", "fc"):
+                shapes[f"{part}.multi_attn.{name}.weight"] = (DIM, DIM)
+            for name in ("w_1", "w_2"):
+                shapes[f"{part}.pos_ffn.{name}.weight"] = (DIM, DIM, 1)
+            for name in ("multi_attn.layer_norm", "pos_ffn.layer_norm"):
+                shapes[f"{part}.{name}.weight"] = (DIM,)
+            for name in ("multi_attn.layer_norm", "pos_ffn.layer_norm", "pos_ffn.w_1", "pos_ffn.w_2"):
+                shapes[f"{part}.{name}.bias"] = (DIM,)
+            for name in ("w_qs", "w_ks", "w_vs", "fc"):
+                shapes[f"{part}.multi_attn.{name}.bias"] = (DIM,)
+    shapes |= {f"pretrained_image_encoder.{name}": shape for name, shape in resnet_shapes()}
+    return {
+        name: torch.tensor(0) if name.endswith("tracked") else weights(name, shapes[name], seed).float()
+        for seed, name in enumerate(sorted(shapes))
+    }
+
+
+def resnet_shapes():
+    """ResNet-18 as a Sequential of its children: 0 the first convolution, 1 its norm, 4 to 7 the four layers."""
+
+    def norm(name, width):
+        yield from ((f"{name}.{part}", (width,)) for part in ("weight", "bias", "running_mean", "running_var"))
+        yield f"{name}.num_batches_tracked", ()
+
+    yield "0.weight", (64, 3, 7, 7)
+    yield from norm("1", 64)
+    before = 64
+    for layer, width in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            name = f"{layer + 4}.{block}"
+            yield f"{name}.conv1.weight", (width, before, 3, 3)
+            yield from norm(f"{name}.bn1", width)
+            yield f"{name}.conv2.weight", (width, width, 3, 3)
+            yield from norm(f"{name}.bn2", width)
+            if before != width:
+                yield f"{name}.downsample.0.weight", (width, before, 1, 1)
+                yield from norm(f"{name}.downsample.1", width)
+            before = width
+
+
+def texts(seed, *shape):
+    """Token ids [*shape] of at least one token a row, 0 beyond its end."""
+    ids = ((formula(shape, seed) + 1) * 15).long().clamp(0, 29) + 1
+    length = ((formula(shape[:-1], seed + 1) + 1) * shape[-1] / 2).long().clamp(0, shape[-1] - 1) + 1
+    return ids.masked_fill(torch.arange(shape[-1]) >= length[..., None], 0)
+
+
+def photos(seed, *shape):
+    return ((formula((*shape, SIDE, SIDE, 3), seed) + 1) * 127.5).to(torch.uint8)
+
+
+TURN_TEXTS = texts(3, BATCH, TURNS, TOKENS)
+TURN_REAL = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 1]]).bool()
+TURN_PHOTOS = photos(5, BATCH, TURNS, PHOTOS)
+SHOWN = (formula((BATCH, TURNS, PHOTOS), 7) > -0.2) & TURN_REAL[..., None]
+VALUES = texts(11, BATCH, SLOTS, PIECES)
+PRODUCT_TEXTS = texts(13, BATCH, CANDIDATES, TOKENS)
+PRODUCT_PHOTOS = photos(17, BATCH, CANDIDATES)
+NEGATIVES = torch.tensor([4, 2, 3])  # after the one positive that stands first
+TURN_TEXTS[~TURN_REAL] = 0
+
+# The released model's own words on the above, in evaluation mode (SeMANTIC of KuKuKuKuKuKurisu, CPU, float32).
+RELEVANCE = {
+    "student": [
+        [0.9181674, 0.9175446, 0.9064628, 0.8920918, 0.9203999],
+        [0.9174904, 0.9068283, 0.9274542],
+        [0.8538029, 0.7911273, 0.8677217, 0.8757315],
+    ],
+    "teacher": [
+        [0.6405424, 0.6569079, 0.549657, 0.7880207, 0.3535736],
+        [0.7709143, 0.4994556, 0.8103944],
+        [0.5458166, 0.2794956, 0.5872318, 0.6990713],
+    ],
+}
+LOSSES = {"joint": 2.4536536, "teacher only": 1.5424287, "student only": 2.4283259}
+
+
+def batch():
+    turns = torch.arange(BATCH * TURNS).view(BATCH, TURNS).masked_fill(~TURN_REAL, -1)
+    shown = torch.arange(BATCH * TURNS * PHOTOS).view(-1, PHOTOS).masked_fill(~SHOWN.view(-1, PHOTOS), -1)
+    words, products = TURN_TEXTS.view(-1, TOKENS), PRODUCT_TEXTS.view(-1, TOKENS)
+    candidates = torch.arange(BATCH * CANDIDATES).view(BATCH, CANDIDATES)
+    candidates = candidates.masked_fill(torch.arange(CANDIDATES) > NEGATIVES[:, None], -1)
+    return Batch(
+        Contexts(words, words != 0, shown, TURN_PHOTOS.flatten(0, 2), turns, VALUES, VALUES != 0),
+        Products(products, products != 0, PRODUCT_PHOTOS.flatten(0, 1), torch.ones(len(products), dtype=torch.bool)),
+        candidates,
+        (torch.arange(CANDIDATES) == 0).expand(BATCH, -1),
+    )
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    file = tmp_path_factory.mktemp("released") / "checkpoint.pth"
+    torch.save({"context_text_encoder": released_state(), "epoch_id": 3}, file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def loaded(checkpoint):
+    model, config = load_released(checkpoint, heads=HEADS)
+    model.key_tokens.copy_(KEYS[:, None])
+    return model.eval(), config
+
+
+@pytest.fixture(scope="module")
+def output(loaded):
+    with torch.no_grad():
+        return loaded[0](batch(), teacher=True, text_image=True)
+
+
+def test_relevance_is_the_released_models(output):
+    keep = batch().keep
+    for who, match in (("student", output.student), ("teacher", output.teacher)):
+        for row, kept, expected in zip(match.relevance, keep, RELEVANCE[who], strict=True):
+            assert row[kept].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_losses_are_the_released_models(loaded, output):
+    config = loaded[1].loss
+    ours = {
+        "joint": joint_loss(output, batch(), config),
+        "teacher only": joint_loss(output, batch(), config, teacher_only=True),
+        "student only": student_loss(output, batch(), config),
+    }
+
+    assert {name: loss.item() for name, (loss, _) in ours.items()} == pytest.approx(LOSSES, abs=1e-5)
+
+
+def test_sizes_are_read_off_the_tensors(loaded):
+    model, config = loaded
+
+    assert config.preset == "released"
+    assert (config.model.dim, config.model.layers, config.model.inner, config.model.interaction.hops) == (8, 3, 8, 3)
+    assert (model.sizes.vocabulary, model.sizes.positions, len(model.sizes.slots)) == (VOCABULARY, POSITIONS, SLOTS)
+
+
+def test_every_weight_comes_from_the_checkpoint(loaded):
+    theirs = [value.flatten() for value in released_state().values()]
+
+    for name, value in loaded[0].state_dict().items():
+        assert any(torch.equal(value.flatten(), other) for other in theirs), name
+
+
+@pytest.mark.parametrize(("slots", "count"), [("mmd", 15), ("simmc", 10)])
+def test_import_writes_a_run_whose_model_reads_back(checkpoint, tmp_path, slots, count):
+    parameters = import_released(checkpoint, tmp_path / "run", slots=slots)
+
+    model = Semantic.from_pretrained(tmp_path / "run" / "model")
+    assert len(model.sizes.slots) == count
+    assert parameters == sum(p.numel() for p in model.parameters())
+    assert model.config.image.frozen == (slots == "simmc")
+    reference, _ = load_released(checkpoint, simmc=slots == "simmc")
+    after = model.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in reference.state_dict().items())
+    with pytest.raises(ReleasedError, match="expected a new folder, found a run"):
+        import_released(checkpoint, tmp_path / "run", slots=slots)
+
+
+def test_unknown_slots_are_refused(checkpoint, tmp_path):
+    with pytest.raises(ReleasedError, match="slots: expected mmd or simmc, got 'own'"):
+        import_released(checkpoint, tmp_path / "run", slots="own")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ReleasedError, match=r"none.pth: expected a torch file, found none there"):
+        load_released(tmp_path / "none.pth")
+
+
+class Code:
+    """A pickle that runs code where it is loaded."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.target),)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda content, file: file.write_bytes(pickle.dumps(content))])
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, save):
+    save({"context_text_encoder": Code(tmp_path / "ran")}, tmp_path / "evil.pth")
+
+    with pytest.raises(ReleasedError, match=r"evil.pth: expected a torch file of tensors alone, got one that does not"):
+        load_released(tmp_path / "evil.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_bytes_that_are_no_torch_file_are_refused(tmp_path):
+    (tmp_path / "text.pth").write_text("not a checkpoint")
+
+    with pytest.raises(ReleasedError, match=r"text.pth: expected a torch file of tensors alone"):
+        load_released(tmp_path / "text.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [({"model": {}, "epoch_id": 3}, "got model, epoch_id"), ([1, 2], "got list"), ({}, "got ")],
+)
+def test_a_file_without_the_entry_is_refused(tmp_path, content, found):
+    torch.save(content, tmp_path / "other.pth")
+
+    with pytest.raises(ReleasedError, match=f"other.pth: expected an entry 'context_text_encoder'.*{found}"):
+        load_released(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "image_encoder.bias",
+        "history_encoder.layer_stack.1.multi_attn.fc.weight",
+        "pretrained_image_encoder.7.1.bn2.running_var",
+        "word_embeddings.weight",
+        "context_text_self_attention.layer_stack.0.pos_ffn.w_1.weight",
+    ],
+)
+def test_a_missing_tensor_is_refused(tmp_path, name):
+    state = released_state()
+    del state[name]
+    torch.save({"context_text_encoder": state}, tmp_path / "less.pth")
+
+    with pytest.raises(ReleasedError, match=r"less.pth: expected .* tensors, got"):
+        load_released(tmp_path / "less.pth", heads=HEADS)
+
+
+def test_a_tensor_of_another_shape_or_name_is_refused(tmp_path):
+    state = released_state()
+    torch.save({"context_text_encoder": {**state, "image_encoder.weight": torch.ones(3, 5)}}, tmp_path / "shape.pth")
+    torch.save({"context_text_encoder": {**state, "decoder.weight": torch.ones(3)}}, tmp_path / "name.pth")
+
+    with pytest.raises(ReleasedError, match=r"got 1 missing or of another shape \(first image.project.weight\)"):
+        load_released(tmp_path / "shape.pth", heads=HEADS)
+    with pytest.raises(ReleasedError, match=r"expected the tensors of the released model, got 'decoder.weight'"):
+        load_released(tmp_path / "name.pth", heads=HEADS)

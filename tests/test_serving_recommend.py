@@ -1,0 +1,230 @@
+"""Recommending over the catalogue agrees with the evaluation, and dialogues are read from files people write."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from semantic.config.loading import make_config
+from semantic.datasets.reading.records import Turn
+from semantic.datasets.store.store import Store, open_store
+from semantic.evaluation import catalogue as vectors
+from semantic.evaluation.ranking import evaluate
+from semantic.models.building import build_model
+from semantic.models.semantic.paper import Semantic
+from semantic.runtime.errors import DataError
+from semantic.serving.recommend import Recommender, dialogue_for_page, read_dialogue, recommend
+from tests.worlds import changed_copy, tiny_values
+
+
+@pytest.fixture(scope="module")
+def model(shop: Store, shop_features) -> Semantic:
+    return build_model(make_config(tiny_values(shop.path, shop_features)), shop, lambda _: None).eval()
+
+
+def before(store: Store, row: int) -> tuple[Turn, ...]:
+    """The dialogue up to a recommendation, as a person would hand it over: by names, from its first turn."""
+    dialogue, target = (int(value) for value in store.example_turns[row])
+    return tuple(
+        Turn(
+            store.turn_speakers[turn], "", store.turn_texts[turn],
+            tuple(store.product_names[product] for product in store.turn_images(turn)),
+        )
+        for turn in range(int(store.dialogue_first_turn[dialogue]), target)
+    )  # fmt: skip
+
+
+def test_scores_are_those_of_the_evaluation(model, shop):
+    queries = evaluate(model, shop, "test", detail=True).queries
+    for q, row in list(enumerate(shop.split("test").examples))[::3]:
+        found = recommend(model, shop, before(shop, row), top=shop.num_products)
+        scores = {one.product: one.score for one in found}
+        assert len(scores) == shop.num_products  # the whole catalogue, each product once
+        ranked = [*zip(queries["positives"][q], queries["positive_scores"][q], strict=True)]
+        ranked += zip(queries["top_products"][q], queries["top_scores"][q], strict=True)
+        assert [scores[product] for product, _ in ranked] == pytest.approx([s for _, s in ranked], abs=1e-5)
+        place = next(i for i, one in enumerate(found) if one.product == queries["top_products"][q][0])
+        for kind in ("text", "image"):
+            attention = queries[f"attention_top_{kind}"][q][0]
+            assert getattr(found[place], f"attention_{kind}") == pytest.approx(attention, abs=1e-5)
+
+
+def test_the_best_come_first_with_their_names_and_texts(model, shop):
+    turns = before(shop, shop.split("test").start + 2)
+    everything = recommend(model, shop, turns, top=shop.num_products)
+    assert [one.score for one in everything] == sorted((one.score for one in everything), reverse=True)
+    for count in (1, 7):
+        found = recommend(model, shop, turns, top=count)
+        assert [one.product for one in found] == [one.product for one in everything[:count]]
+    assert [(one.name, one.text) for one in found] == [
+        (shop.product_names[one.product], shop.product_texts[one.product]) for one in found
+    ]
+    assert len(recommend(model, shop, turns, top=1000)) == shop.num_products
+
+
+def test_consecutive_turns_of_one_speaker_are_merged_as_in_the_store(model, shop):
+    row = next(r for r in shop.split("test").examples if len(before(shop, r)) > 3)
+    turns = before(shop, row)
+    last = turns[-1]
+    words = last.text.split()
+    halves = (
+        Turn(last.speaker, "", "  ".join(words[:2]).upper(), last.images),
+        Turn(last.speaker, "", " ".join(words[2:])),
+    )
+    assert len(words) > 2
+    whole, split = recommend(model, shop, turns), recommend(model, shop, (*turns[:-1], *halves))
+    assert whole == split
+
+
+def test_words_are_normalised_as_in_the_store(model, shop):
+    plain = recommend(model, shop, (Turn("user", "", "a red dress"),))
+    assert recommend(model, shop, (Turn("user", "", " \u2018A  Red\tdress\u2019"),)) == plain  # MMD's curly quotes
+
+
+def test_what_was_said_and_shown_changes_the_scores(model, shop):
+    photo = shop.product_names[int(np.flatnonzero(shop.has_photo)[0])]
+    plain = recommend(model, shop, (Turn("user", "", "a red dress"),), top=40)
+    said = recommend(model, shop, (Turn("user", "", "blue jeans please"),), top=40)
+    shown = recommend(model, shop, (Turn("user", "", "a red dress", (photo,)),), top=40)
+    assert plain != said
+    assert plain != shown
+
+
+def test_more_photos_than_the_model_reads_are_cut(model, shop):
+    names = tuple(shop.product_names[int(p)] for p in np.flatnonzero(shop.has_photo)[:7])
+    five, seven = (recommend(model, shop, (Turn("user", "", "these", names[:n]),)) for n in (5, 7))
+    assert five == seven
+
+
+def test_no_turn_and_unknown_products_are_refused(model, shop):
+    with pytest.raises(DataError, match="dialogue: expected at least one turn, got none"):
+        recommend(model, shop, ())
+    with pytest.raises(DataError, match=r"dialogue: expected images to be products of .*store, got nowhere, other"):
+        recommend(model, shop, (Turn("user", "", "that", ("other", shop.product_names[0], "nowhere")),))
+
+
+def test_the_page_gets_product_numbers(shop):
+    turns = (Turn("user", "", "like these", (shop.product_names[5], shop.product_names[2])), Turn("system", "", "yes"))
+    assert dialogue_for_page(turns, shop) == [
+        {"speaker": "user", "text": "like these", "images": [5, 2]},
+        {"speaker": "system", "text": "yes", "images": []},
+    ]
+
+
+def dialogue_file(folder: Path, content: object) -> Path:
+    file = folder / "dialogue.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return file
+
+
+def test_plain_turns_and_turns_of_the_datasets_read_alike(tmp_path):
+    expected = (Turn("user", "", "Hi", ()), Turn("system", "", "", ("7", "a")), Turn("user", "", "the 2nd", ()))
+    plain = [
+        {"speaker": "user", "text": "Hi"},
+        {"speaker": "system", "text": None, "images": [7, "a"]},
+        {"speaker": "user", "text": "the 2nd", "images": None},
+    ]
+    mmd = [
+        {"speaker": "user", "type": "greeting", "utterance": {"nlg": "Hi", "images": None}},
+        {"speaker": "system", "utterance": {"nlg": None, "images": [7, "a"], "false images": [1]}},
+        {"speaker": "user", "utterance": {"nlg": "the 2nd", "images": []}},
+    ]
+    assert read_dialogue(dialogue_file(tmp_path, plain)) == expected
+    assert read_dialogue(dialogue_file(tmp_path, mmd)) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[{", r"dialogue.json: expected a JSON file with the turns of a dialogue, got: "),
+        ({"speaker": "user"}, r"dialogue.json: expected a list of turns, got dict"),
+        ([], r"dialogue.json: expected a list of turns, got an empty list"),
+        (
+            [{"speaker": "user", "text": "hi"}, {"speaker": "bot", "text": "hi"}],
+            r'dialogue.json, turn 1: expected an object with "speaker" "user" or "system", got {"speaker": "bot"',
+        ),
+        (["hi"], r'dialogue.json, turn 0: expected an object with .*, got "hi"'),
+        ([{"speaker": "user", "text": 3}], r'dialogue.json, turn 0: expected "text" to be a string'),
+        ([{"speaker": "user", "text": "a", "images": "b"}], r'turn 0: expected .*"images" a list of product names'),
+    ],
+)
+def test_a_file_that_is_no_dialogue_says_where_and_what(tmp_path, content, message):
+    with pytest.raises(DataError, match=message):
+        read_dialogue(dialogue_file(tmp_path, content))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"absent.json: expected a JSON file .*, got: .*No such file"):
+        read_dialogue(tmp_path / "absent.json")
+
+
+def test_each_merged_turn_is_normalised(model, shop):
+    plain = (Turn("user", "", "a red dress"), Turn("user", "", "cheaper please"))
+    quoted = tuple(Turn("user", "", f"\u2018{turn.text}\u2019") for turn in plain)
+    assert recommend(model, shop, quoted, top=40) == recommend(model, shop, plain, top=40)
+
+
+def copied(shop: Store, folder: Path) -> Store:
+    """A copy without what other tests left in the store."""
+    path = changed_copy(shop.path, folder / "store")
+    for name in ("pieces", "vectors"):
+        shutil.rmtree(path / name, ignore_errors=True)
+    return open_store(path)
+
+
+def test_a_recommender_encodes_the_catalogue_once_for_all_dialogues(model, shop, tmp_path, monkeypatch):
+    store = copied(shop, tmp_path)
+    encoded, whole = [], vectors.encode_rows
+
+    def counting(*arguments):
+        encoded.extend(arguments[2].tolist())
+        return whole(*arguments)
+
+    monkeypatch.setattr(vectors, "encode_rows", counting)
+    recommender = Recommender(model, store)
+    dialogues = [before(store, row) for row in store.split("test").examples][:3]
+
+    found = [recommender.rank(turns, top=7) for turns in dialogues]
+
+    assert found[0] != found[1]
+    assert found == [recommend(model, store, turns, top=7) for turns in dialogues]  # which finds the vectors on disk
+    assert encoded == list(range(store.num_products))
+
+
+def test_a_recommender_reads_no_dialogue_of_its_store(model, shop, tmp_path, monkeypatch):
+    """A catalogue may have dialogues by the hundred thousand; whoever brings one of their own does not wait for them."""
+    store = copied(shop, tmp_path)
+    texts, read = Store.texts, []
+
+    def spy(self, table, *rest):
+        read.append(table)
+        return texts(self, table, *rest)
+
+    monkeypatch.setattr(Store, "texts", spy)
+    Recommender(model, store).rank((Turn("user", "", "a red dress"),))
+
+    assert set(read) == {"products", "state_values"}
+    assert not {"turn_texts", "product_texts", "product_names"} & set(vars(store))  # no column held whole
+
+
+def test_a_model_in_training_recommends_without_dropout(model, shop):
+    turns = (Turn("user", "", "a red dress"),)
+    expected = recommend(model, shop, turns)
+    model.train()
+    assert recommend(model, shop, turns) == expected
+
+
+def test_a_model_whose_scores_are_no_numbers_is_refused(model, shop, tmp_path):
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        next(broken.text_interaction.parameters()).fill_(torch.nan)
+    with pytest.raises(DataError, match="store: expected a number as every product's score, got NaN from this model"):
+        recommend(broken, copied(shop, tmp_path), (Turn("user", "", "a red dress"),))
+
+
+def test_no_products_may_be_asked_for(model, shop):
+    assert recommend(model, shop, (Turn("user", "", "a red dress"),), top=0) == []

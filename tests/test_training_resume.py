@@ -1,0 +1,197 @@
+"""Runs that were stopped, by an exception, a signal or SIGKILL, and what --resume makes of what they left."""
+
+import json
+import math
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from semantic.config.loading import make_config
+from semantic.models.semantic import objective
+from semantic.models.semantic.paper import Semantic
+from semantic.runs.folder import RunError, RunFolder
+from semantic.training import loop as trainer
+from semantic.training.loop import TrainingError, train
+from tests.commands import COMMAND, answering_interrupts, environment
+from tests.worlds import STATELESS, Listener, assert_same_run, same_weights, tiny_values, with_changes, without_seconds
+
+
+class Stop(BaseException):
+    """Stands for whatever ends a process."""
+
+
+def interrupt(monkeypatch, owner: object, name: str, call: int, *, before: bool) -> None:
+    """Raise Stop at the `call`-th call of a method, before it does its work or after."""
+    original, calls = getattr(owner, name), 0
+
+    def counted(*arguments, **named):
+        nonlocal calls
+        calls += 1
+        if calls == call and before:
+            raise Stop
+        result = original(*arguments, **named)
+        if calls == call:
+            raise Stop
+        return result
+
+    monkeypatch.setattr(owner, name, counted)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "before"),
+    [
+        (trainer._Run, "_step", 2, False),  # within the first epoch: nothing is saved yet
+        (trainer._Run, "_step", 12, False),  # within a later one
+        (Semantic, "save_pretrained", 1, False),  # best weights of an epoch whose state is not saved
+        (RunFolder, "append_metrics", 2, False),  # a line of metrics whose state is not saved
+        (RunFolder, "save_state", 1, True),
+        (RunFolder, "save_state", 2, False),
+        (trainer, "write_summary", 1, True),  # after the last epoch
+    ],
+)
+def test_an_interrupted_run_goes_on_to_the_same_bits(config, run, tmp_path, monkeypatch, owner, name, call, before):
+    with monkeypatch.context() as patch:
+        interrupt(patch, owner, name, call, before=before)
+        with pytest.raises(Stop):
+            train(config, runs=tmp_path)
+    folder = RunFolder.of(config, tmp_path)
+    assert not folder.summary.is_file()
+    torch.manual_seed(5)
+
+    assert_same_run(train(config, runs=tmp_path, resume=True), run)
+    assert list(folder.path.rglob("*.partial")) == []
+
+
+def test_averaged_weights_are_resumed_too(config, run, tmp_path, monkeypatch):
+    averaged = with_changes(config, "training.average=0.9")
+    whole = train(averaged, runs=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt(patch, RunFolder, "save_state", 2, before=False)
+        with pytest.raises(Stop):
+            train(averaged, runs=tmp_path / "stopped")
+    assert_same_run(train(averaged, runs=tmp_path / "stopped", resume=True), whole)
+    assert not same_weights(whole, run)
+
+
+def test_resuming_says_where_it_goes_on(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt(patch, RunFolder, "save_state", 2, before=False)
+        with pytest.raises(Stop):
+            train(config, runs=tmp_path)
+    listener = Listener()
+    train(config, runs=tmp_path, resume=True, progress=listener)
+    assert "resuming after epoch 2 of 3" in listener.said
+    assert sum(line.startswith("epoch ") for line in listener.said) == 1
+
+
+def test_a_run_that_is_there_is_not_overwritten(config, run):
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match=r"seed_0: expected no run there yet, found one; go on with --resume, or give"):
+        train(config, runs=run.path.parents[2])
+    listener = Listener()
+    train(config, runs=run.path.parents[2], resume=True, progress=listener)
+    assert listener.said == [f"{run.path} is finished; nothing to do."]
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_resuming_with_another_configuration_names_the_field(config, run):
+    runs = run.path.parents[2]
+    with pytest.raises(RunError, match=r"training.learning_rate: expected 0.003, got 0.01"):
+        train(with_changes(config, "training.learning_rate=0.01"), runs=runs, resume=True)
+    with pytest.raises(RunError, match=r"model.dim: expected 16, got 8; loss.alpha: expected 0.5, got 0.25"):
+        train(with_changes(config, "loss.alpha=0.25", "model.dim=8"), runs=runs, resume=True)
+    # What changes no number may change.
+    assert train(with_changes(config, "training.workers=1", "evaluation.batch_size=3"), runs=runs, resume=True) == run
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(config, run, tmp_path, monkeypatch):
+    steps = json.loads(run.metrics.read_text().splitlines()[0])["step"]
+    original, calls = objective.joint_loss, 0
+    labelled = math.ceil(json.loads(run.summary.read_text())["counts"]["labelled_examples"] / 16)
+
+    def broken(*arguments, **named):
+        nonlocal calls
+        calls += 1
+        loss, terms = original(*arguments, **named)
+        terms = {name: term.detach() for name, term in terms.items()}
+        return (loss * math.nan, terms) if calls > labelled else (loss, terms)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "joint_loss", broken)
+        message = rf"epoch 2, step {steps + 1}: expected a finite loss, got teacher_ranking .*; the epochs before"
+        with pytest.raises(TrainingError, match=message) as caught:
+            train(config, runs=tmp_path)
+    assert caught.value.exit_code == 1
+    folder = RunFolder.of(config, tmp_path)
+    assert without_seconds(folder.metrics) == without_seconds(run.metrics)[:1]
+    assert folder.load_state()["epoch"] == 1
+    assert Semantic.from_pretrained(folder.model) is not None
+    assert not folder.summary.is_file()
+
+    assert_same_run(train(config, runs=tmp_path, resume=True), run)  # nothing was lost
+
+
+LONG = ("--set", "training.epochs=15", "--set", f"data.unlabelled=[{STATELESS}]", "--set", "variant=long")
+
+
+def start(folder: Path, runs: str, *more: str) -> subprocess.Popen[str]:
+    words = [str(COMMAND), "train", "tiny.yaml", *LONG, "--runs", runs, *more]
+    return subprocess.Popen(
+        words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=answering_interrupts,
+    )  # fmt: skip
+
+
+def wait_for_epochs(process: subprocess.Popen[str], metrics: Path, epochs: int) -> None:
+    """Return once so many epochs are on record; fails when the run ends before."""
+    deadline = time.monotonic() + 120
+    while not metrics.is_file() or metrics.read_bytes().count(b"\n") < epochs:
+        assert process.poll() is None, f"the run ended before it could be stopped: {process.communicate()}"
+        assert time.monotonic() < deadline, "no epoch in two minutes"
+        time.sleep(0.002)
+
+
+def test_a_run_killed_at_any_moment_and_resumed_ends_as_one_never_stopped(way, tmp_path, monkeypatch):
+    monkeypatch.chdir(way.folder)
+    values = tiny_values(Path("store"), Path("features.npy"))
+    whole = train(make_config(values, LONG[1::2]), runs=tmp_path / "whole")
+    seconds = [json.loads(line)["seconds"] for line in whole.metrics.read_text().splitlines()]
+    resumed = RunFolder(tmp_path / "killed" / "tiny" / "long" / "seed_0")
+    moments = random.Random(7)
+    for more, epochs in (((), 1), (("--resume",), 4)):
+        process = start(way.folder, str(tmp_path / "killed"), *more)
+        wait_for_epochs(process, resumed.metrics, epochs)
+        time.sleep(moments.uniform(0, 2) * seconds[-1])
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert not resumed.summary.is_file()
+
+    process = start(way.folder, str(tmp_path / "killed"), "--resume")
+    said, complaint = process.communicate(timeout=300)
+
+    assert (process.returncode, complaint) == (0, "")
+    assert re.search(r"^resuming after epoch \d+ of 15$", said, re.M)
+    assert without_seconds(resumed.metrics) == without_seconds(whole.metrics)
+    first, second = (Semantic.from_pretrained(folder.model).state_dict() for folder in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert pq.read_table(resumed.queries).equals(pq.read_table(whole.queries))
+    left, right = (json.loads(folder.summary.read_text()) for folder in (whole, resumed))
+    assert left["protocols"] == right["protocols"]
+    assert left["best_epoch"] == right["best_epoch"]
+
+
+def test_an_interruption_by_hand_says_how_to_go_on(way, tmp_path):
+    process = start(way.folder, str(tmp_path))
+    wait_for_epochs(process, tmp_path / "tiny" / "long" / "seed_0" / "metrics.jsonl", 1)
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complaint == ("interrupted; what was finished is saved, the same command (train: with --resume) goes on\n")
