@@ -24,8 +24,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semantic.encoders.linear import Linear, by_convolution
-
 EPSILON = 1e-8  # the least norm, torch.nn.functional.cosine_similarity's
 
 
@@ -74,7 +72,7 @@ class DialogueStateInteraction(nn.Module):
         super().__init__()
         if start not in ("random", "identity", "zero"):
             raise ValueError(f"interaction maps: expected a start of 'random', 'identity' or 'zero', got {start!r}")
-        self.maps = nn.ModuleList(Linear(dim, dim, bias=affine) for _ in range(hops))
+        self.maps = nn.ModuleList(nn.Linear(dim, dim, bias=affine) for _ in range(hops))
         self.temperature = temperature
         for weight in (parameter for name, parameter in self.maps.named_parameters() if name.endswith("weight")):
             if start == "identity":
@@ -96,24 +94,17 @@ class DialogueStateInteraction(nn.Module):
         start: Float[Tensor, "#batch item dim"],
         space: StateSpace,
         towards: Float[Tensor, "batch 1 dim"] | None = None,
+        squared: Float[Tensor, "#batch item"] | None = None,
     ) -> Enhanced:
-        """The vectors `start` after K hops through the state, and their product with `towards`; float32 whatever the autocast."""
+        """The vectors `start` after K hops through the state, and their product with `towards`; float32 whatever the autocast.
+
+        `squared` are |x_0|^2 where they are known.
+        """
         with torch.autocast(start.device.type, enabled=False):
             start = start.to(space.basis.dtype)
-            products = _products(rows_of(space, towards), start)
-            squared = torch.linalg.vector_norm(start, dim=-1).square()
-            return self.enhance(start, products, squared, space, towards)
-
-    def enhance(
-        self,
-        start: Float[Tensor, "#batch item dim"],
-        products: Float[Tensor, "batch row item"],
-        squared: Float[Tensor, "#batch item"],
-        space: StateSpace,
-        towards: Float[Tensor, "batch 1 dim"] | None,
-    ) -> Enhanced:
-        """The hops, from M x_0 (with the row `towards`, if any, at its end) and |x_0|^2 alone; `start` is only passed on."""
-        with torch.autocast(products.device.type, enabled=False):
+            if squared is None:
+                squared = torch.linalg.vector_norm(start, dim=-1).square()
+            products = _products(space.basis if towards is None else torch.cat([space.basis, towards], dim=1), start)
             gram, slots = space.gram, space.slots
             factor = (_root(gram.diagonal(dim1=1, dim2=2)) * self.temperature).reciprocal().unsqueeze(2)
             if towards is not None:
@@ -129,30 +120,6 @@ class DialogueStateInteraction(nn.Module):
             scaled = _scaled(rest, factor, squared, slots, len(self.maps))
             norm = _root(squared).squeeze(1).expand(len(rest), -1)
             return Enhanced(start, tuple(taken), norm, scaled, None if towards is None else rest[:, -1])
-
-
-def rows_of(space: StateSpace, towards: Float[Tensor, "batch 1 dim"] | None) -> Float[Tensor, "batch row dim"]:
-    """M, with the vector that all are compared with as one more row."""
-    return space.basis if towards is None else torch.cat([space.basis, towards], dim=1)
-
-
-def products_of_pairs(
-    text: Float[Tensor, "batch text_row dim"],
-    image: Float[Tensor, "batch image_row dim"],
-    pairs: Float[Tensor, "#batch item 2 dim"],
-) -> tuple[Float[Tensor, "batch text_row item"], Float[Tensor, "batch image_row item"]]:
-    """M x_0 of both modalities, whose vectors lie side by side as they do in memory."""
-    if pairs.device.type != "cpu" or pairs.dtype != torch.float32:
-        return _products(text, pairs[:, :, 0]), _products(image, pairs[:, :, 1])
-    if len(pairs) < len(text):
-        rows = torch.cat([text.flatten(0, 1), image.flatten(0, 1)])
-        both = by_convolution(pairs[0].flatten(1), rows, groups=2).contiguous()
-        parts = both.split([text.shape[:2].numel(), image.shape[:2].numel()])
-        return parts[0].unflatten(0, text.shape[:2]), parts[1].unflatten(0, image.shape[:2])
-    both = torch.stack(
-        [by_convolution(of.flatten(1), torch.cat(rows), groups=2) for *rows, of in zip(text, image, pairs, strict=True)]
-    )
-    return both[:, : text.shape[1]], both[:, text.shape[1] :]
 
 
 def _products(basis: Float[Tensor, "batch row dim"], start: Float[Tensor, "#batch item dim"]) -> Tensor:

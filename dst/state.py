@@ -1,6 +1,8 @@
-"""The state encoder's two ways to the state embeddings S [slot, dim]: from gold values, or inferred from the context."""
+"""Dialogue state encoders, in pairs: a teacher encodes gold slot values, a student infers the state from the context."""
 
 import math
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,11 +18,131 @@ from semantic.encoders.words import BatchWords
 VALUE_MEANS = ("pieces", "padded_sum")
 
 
-def embed_keys(
-    words: nn.Embedding | BatchWords, tokens: Int[Tensor, "slot piece"], keep: Bool[Tensor, "slot piece"]
-) -> Float[Tensor, "slot dim"]:
-    """K: the mean of each slot key's word embeddings."""
-    return masked_mean(words(tokens), keep)
+@dataclass(frozen=True)
+class SlotValues:
+    """What a state says of each slot: value embeddings, zero where unset, and how far each slot is set, in [0, 1]."""
+
+    values: Float[Tensor, "batch slot dim"]
+    is_set: Float[Tensor, "batch slot"]
+
+
+@dataclass(frozen=True)
+class DialogueState:
+    """S or S', and, of encoders that go by slot values, these values."""
+
+    embeddings: Float[Tensor, "batch slot dim"]
+    values: SlotValues | None = None
+
+
+@dataclass(frozen=True)
+class GoldValues:
+    """The gold slot values of a batch as word pieces; a slot that nothing was said about has the words of "none"."""
+
+    tokens: Int[Tensor, "batch slot piece"]
+    keep: Bool[Tensor, "batch slot piece"]
+
+
+@dataclass(frozen=True)
+class TurnVectors:
+    """A context as vectors of its turns, C_T + C_V."""
+
+    turns: Float[Tensor, "batch turn dim"]
+    keep: Bool[Tensor, "batch turn"]
+
+
+@dataclass(frozen=True)
+class TurnWords:
+    """A context as the words of its turns."""
+
+    tokens: Int[Tensor, "batch turn token"]
+    keep: Bool[Tensor, "batch turn token"]
+
+
+class StateEncoders(nn.Module):
+    """A teacher and its student. Both give embeddings S [batch, slot, dim], from the slot keys K and what they read.
+
+    `key_tokens` are the word pieces of each slot's key.
+    """
+
+    key_tokens: Tensor
+    key_keep: Tensor
+
+    def __init__(self, key_tokens: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        width = max(map(len, key_tokens))
+        keys = torch.tensor([[*key, *[-1] * (width - len(key))] for key in key_tokens])
+        self.register_buffer("key_tokens", keys.clamp(min=0), persistent=False)
+        self.register_buffer("key_keep", keys >= 0, persistent=False)
+
+    def keys(self, words: BatchWords) -> Float[Tensor, "slot dim"]:
+        """K: the mean of each slot key's word embeddings."""
+        return masked_mean(words(self.key_tokens), self.key_keep)
+
+    @abstractmethod
+    def encode(self, words: BatchWords, gold: GoldValues) -> DialogueState:
+        """The teacher's S, from gold slot values."""
+
+    @abstractmethod
+    def infer(self, words: BatchWords, context: TurnVectors | TurnWords) -> DialogueState:
+        """The student's S', from the context."""
+
+
+class AttentionStates(StateEncoders):
+    """The paper's pair: S = Attn(K + V) and S' = Attn(K + Z), the latter from turn vectors."""
+
+    def __init__(
+        self, key_tokens: Sequence[Sequence[int]], teacher: "TeacherEncoder", student: "StudentLearner"
+    ) -> None:
+        super().__init__(key_tokens)
+        self.teacher = teacher
+        self.student = student
+
+    def encode(self, words: BatchWords, gold: GoldValues) -> DialogueState:
+        return DialogueState(self.teacher(self.keys(words), words(gold.tokens), gold.keep))
+
+    def infer(self, words: BatchWords, context: TurnVectors | TurnWords) -> DialogueState:
+        assert isinstance(context, TurnVectors)
+        return DialogueState(self.student(self.keys(words), context.turns, context.keep))
+
+
+class ValueStates(StateEncoders):
+    """The pair for small data: slot values are means of words, the gold ones for the teacher, those of the context that
+    the student attends to; both states are S = scale (weight K + V).
+
+    `unset` are the word pieces of "none", `pad` fills a value's row behind them.
+    """
+
+    def __init__(
+        self,
+        key_tokens: Sequence[Sequence[int]],
+        teacher: "ValueState",
+        student: "WordReader",
+        *,
+        unset: tuple[int, ...],
+        pad: int,
+    ) -> None:
+        super().__init__(key_tokens)
+        self.teacher = teacher
+        self.student = student
+        self.unset = unset
+        self.pad = pad
+
+    def encode(self, words: BatchWords, gold: GoldValues) -> DialogueState:
+        values = self.gold_values(words, gold)
+        return DialogueState(self.teacher(self.keys(words), values.values), values)
+
+    def infer(self, words: BatchWords, context: TurnVectors | TurnWords) -> DialogueState:
+        assert isinstance(context, TurnWords)
+        values = self.student(self.keys(words), words, context.tokens, context.keep)
+        return DialogueState(self.teacher(self.keys(words), values.values), values)
+
+    def gold_values(self, words: BatchWords, gold: GoldValues) -> SlotValues:
+        """The gold value of each slot, the mean of its words, and which slots have one."""
+        unset = torch.full_like(gold.tokens[0, 0], self.pad)
+        unset[: len(self.unset)] = torch.tensor(self.unset[: len(unset)], device=unset.device)
+        is_set = (gold.tokens != unset).any(-1)
+        values = masked_mean(words(gold.tokens), gold.keep)
+        return SlotValues(values.masked_fill(~is_set.unsqueeze(-1), 0.0), is_set.to(values.dtype))
 
 
 class TeacherEncoder(nn.Module):
@@ -67,14 +189,6 @@ class StudentLearner(nn.Module):
     ) -> Float[Tensor, "batch slot dim"]:
         keys = keys.expand(len(context), -1, -1)
         return self.attention(keys + self.predictor(keys, context, keep))
-
-
-@dataclass(frozen=True)
-class SlotValues:
-    """What a state says of each slot: value embeddings, zero where unset, and how far each slot is set, in [0, 1]."""
-
-    values: Float[Tensor, "batch slot dim"]
-    is_set: Float[Tensor, "batch slot"]
 
 
 class ValueState(nn.Module):

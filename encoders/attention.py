@@ -5,8 +5,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from semantic.encoders.linear import Linear
-
 
 class AttentionLayer(nn.Module):
     """One post-norm layer: y = LN(q + MultiHead(q, m, m)); out = LN(y + W2 ReLU(W1 y)).
@@ -20,13 +18,13 @@ class AttentionLayer(nn.Module):
         if dim % heads:
             raise ValueError(f"attention: expected a dim divisible by heads, got dim {dim} and {heads} heads")
         self.heads = heads
-        self.query = Linear(dim, dim)
-        self.key = Linear(dim, dim)
-        self.value = Linear(dim, dim)
-        self.out = Linear(dim, dim)
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
         self.attention_norm = nn.LayerNorm(dim)
-        self.expand = Linear(dim, inner)
-        self.contract = Linear(inner, dim)
+        self.expand = nn.Linear(dim, inner)
+        self.contract = nn.Linear(inner, dim)
         self.feedforward_norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
 

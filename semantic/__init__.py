@@ -1,6 +1,6 @@
 """SeMANTIC: sample-efficient multimodal conversational recommendation.
 
-    from semantic import Semantic, evaluate, load_config, load_store, train
+    from semantic import Model, evaluate, load_config, load_store, train
 
 Names are imported on first use, so that `semantic --help` does not wait for torch.
 """
@@ -12,19 +12,21 @@ if TYPE_CHECKING:
     from semantic.config.loading import load_config as load_config
     from semantic.datasets.store.store import open_store as load_store
     from semantic.evaluation.ranking import evaluate as evaluate
+    from semantic.models.interface import Model as Model
     from semantic.models.semantic.paper import Semantic as Semantic
     from semantic.training.loop import train as train
 
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Model": ("semantic.models.interface", "Model"),
     "Semantic": ("semantic.models.semantic.paper", "Semantic"),
     "evaluate": ("semantic.evaluation.ranking", "evaluate"),
     "load_config": ("semantic.config.loading", "load_config"),
     "load_store": ("semantic.datasets.store.store", "open_store"),
     "train": ("semantic.training.loop", "train"),
 }
-__all__ = ["Semantic", "evaluate", "load_config", "load_store", "train"]
+__all__ = ["Model", "Semantic", "evaluate", "load_config", "load_store", "train"]
 
 
 def __getattr__(name: str) -> Any:

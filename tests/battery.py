@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from semantic.config.schema import Config
-from semantic.datasets.batches.builder import Batch
+from semantic.datasets.batches.tensors import Batch
 from semantic.models.semantic.objective import joint_loss, student_loss
 from semantic.models.semantic.vectors import Output
 from tests.small_world import Padding, collate, small_world, window

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from semantic.config.loading import make_config, read_values
 from semantic.config.schema import Config
-from semantic.datasets.batches.builder import Batch, Contexts, Products
+from semantic.datasets.batches.tensors import Batch, Contexts, Products
 from semantic.models.saving import Sizes
 from semantic.models.semantic.paper import Semantic
 

@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic.batching import pieces
 from semantic.batching.pieces import read_pieces
-from semantic.datasets.batches.builder import NONE, Pieces
+from semantic.datasets.batches.builder import Pieces
+from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store, open_store
 from semantic.encoders.vocabulary import UNKNOWN, tokenise, train_wordpiece
 from semantic.models.saving import Sizes

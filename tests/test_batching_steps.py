@@ -25,7 +25,8 @@ from semantic.batching.steps import (
     select_examples,
 )
 from semantic.config.schema import DataConfig, TrainingConfig
-from semantic.datasets.batches.builder import NONE, BatchBuilder, Pieces
+from semantic.datasets.batches.builder import BatchBuilder, Pieces
+from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store, open_store
 from semantic.runtime.distributed import Processes
 from semantic.runtime.errors import DataError

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic.datasets.batches.builder import NONE, Batch, BatchBuilder, Contexts, Pieces
+from semantic.datasets.batches.builder import BatchBuilder, Pieces
+from semantic.datasets.batches.tensors import NONE, Batch, Contexts
 from semantic.datasets.store.store import Store
 
 PAD = 7

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from semantic.datasets.batches.builder import NONE
+from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import open_store
 from semantic.dst.schema import MMD
 from semantic.encoders.text import ContextualWords

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from semantic.datasets.batches.builder import Batch, Contexts, Products
+from semantic.datasets.batches.tensors import Batch, Contexts, Products
 from semantic.models.semantic.objective import joint_loss, student_loss
 from semantic.models.semantic.paper import Semantic
 from semantic.models.semantic.released import ReleasedError, import_released, load_released

@@ -1,73 +1,16 @@
-"""From examples to tensors: each turn and each product of a batch stands in it once, and examples point at them."""
+"""Batches of a store's examples, built from memory-mapped arrays."""
 
 from dataclasses import dataclass, fields
 from mmap import mmap
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from semantic.datasets.batches.tensors import NONE, Batch, Contexts, Products
 from semantic.datasets.store.store import Store
-
-NONE = -1
-"""Marks a padded turn, photo or candidate in the index tensors."""
-
-
-_M = TypeVar("_M", bound="_Movable")
-
-
-class _Movable:
-    def to(self: _M, device: torch.device) -> _M:
-        """The same with every tensor on `device`."""
-        values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-        return type(self)(*(None if value is None else value.to(device) for value in values))
-
-
-@dataclass(frozen=True)
-class Contexts(_Movable):
-    """The context windows of a batch: unique turns with their word pieces and photos, and each example's turns.
-
-    `photos` are uint8 pictures, or float features [photo, feature] where the backbone's are computed beforehand.
-    `state_tokens` are the gold slot values of the last turn, "none" where unset: for the teacher's eyes only.
-    """
-
-    turn_tokens: Int[Tensor, "turn token"]
-    turn_keep: Bool[Tensor, "turn token"]
-    turn_photos: Int[Tensor, "turn photo"]
-    photos: UInt8[Tensor, "picture height width 3"] | Float[Tensor, "picture feature"]
-    turns: Int[Tensor, "batch context"]
-    state_tokens: Int[Tensor, "batch slot piece"]
-    state_keep: Bool[Tensor, "batch slot piece"]
-
-
-@dataclass(frozen=True)
-class Products(_Movable):
-    """Unique products: word pieces of their texts, and their photos (or features of them)."""
-
-    tokens: Int[Tensor, "product token"]
-    keep: Bool[Tensor, "product token"]
-    photos: UInt8[Tensor, "product height width 3"] | Float[Tensor, "product feature"]
-    has_photo: Bool[Tensor, "product"]
-
-
-@dataclass(frozen=True)
-class Batch(_Movable):
-    """Examples with their candidates: `candidates` point into `products`, `positive` marks the shown ones.
-
-    `candidates` None: every product is a candidate of every example.
-    """
-
-    contexts: Contexts
-    products: Products
-    candidates: Int[Tensor, "batch candidate"] | None
-    positive: Bool[Tensor, "batch candidate"]
-
-    @property
-    def keep(self) -> Bool[Tensor, "batch candidate"]:
-        return torch.ones_like(self.positive) if self.candidates is None else self.candidates != NONE
 
 
 @dataclass(frozen=True)
@@ -115,12 +58,12 @@ class BatchBuilder:
             self.contexts(rows), self.products(unique), torch.from_numpy(index), torch.from_numpy(positive & kept)
         )
 
-    def shared_batch(self, rows: np.ndarray, pool: np.ndarray) -> Batch:
-        """The examples `rows`, each with the products of `pool` and all examples' positives as candidates."""
+    def shared_batch(self, rows: np.ndarray, products: np.ndarray) -> Batch:
+        """The examples `rows`, each with `products` and all examples' positives as candidates."""
         lists = [self.store.positives(row) for row in rows]
         owner = np.repeat(np.arange(len(rows)), [len(ids) for ids in lists])
         shown = np.concatenate(lists)
-        unique = np.unique(np.concatenate([shown, pool]))
+        unique = np.unique(np.concatenate([shown, products]))
         positive = np.zeros((len(rows), len(unique)), dtype=bool)
         positive[owner, np.searchsorted(unique, shown)] = True
         return Batch(self.contexts(rows), self.products(unique), None, torch.from_numpy(positive))

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, computed once for a store and kept beside it."""
+"""Features that stand for photos: of a frozen backbone, computed once for a store and kept beside it, or from a user's file."""
 
 import hashlib
 
@@ -8,6 +8,7 @@ import torch
 from semantic.batching.cache import cached_rows
 from semantic.datasets.store.store import Store
 from semantic.encoders.image import Backbone
+from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress
 
 BATCH = 256
@@ -39,6 +40,20 @@ def photo_features(backbone: Backbone, store: Store, device: torch.device, progr
         )
     finally:
         backbone.train(training)
+
+
+def read_features(path: str, store: Store) -> np.ndarray:
+    """A features file, memory-mapped: float [product, feature] in the store's order of products."""
+    try:
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"model.image.features {path}: expected a .npy array, got: {error}") from None
+    if features.ndim != 2 or len(features) != store.num_products or features.dtype.kind != "f":
+        shape = " x ".join(map(str, features.shape))
+        raise DataError(
+            f"model.image.features {path}: expected floats [{store.num_products} products, feature], got {features.dtype} [{shape}]"
+        )
+    return features
 
 
 def _digest(backbone: Backbone, store: Store) -> str:

@@ -6,16 +6,16 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from semantic.batching.cache import cached_rows
+from semantic.batching.inputs import InputSpec
 from semantic.datasets.batches.builder import Pieces
 from semantic.datasets.store.store import Store
 from semantic.encoders.vocabulary import tokenise
-from semantic.models.saving import Sizes
 from semantic.runtime.progress import Progress
 
 BLOCK = 65_536
 
 
-def read_pieces(tokenizer: Tokenizer, store: Store, sizes: Sizes, progress: Progress, *, dialogues: bool) -> Pieces:
+def read_pieces(tokenizer: Tokenizer, store: Store, spec: InputSpec, progress: Progress, *, dialogues: bool) -> Pieces:
     """The word pieces of a store's products, turns and slot values, memory-mapped; without `dialogues` no turns."""
     # Most vocabularies fit into 15 bits, and a turn is read as often as anything. Numbers may have gaps.
     dtype = np.int16 if max(tokenizer.get_vocab().values(), default=0) <= np.iinfo(np.int16).max else np.int32
@@ -35,7 +35,7 @@ def read_pieces(tokenizer: Tokenizer, store: Store, sizes: Sizes, progress: Prog
         )
 
     return Pieces(
-        products=read("products", "text", sizes.product_tokens),
-        turns=read("turns", "text", sizes.turn_tokens) if dialogues else np.zeros((0, sizes.turn_tokens), dtype),
-        values=read("state_values", "value", sizes.value_tokens),
+        products=read("products", "text", spec.product_tokens),
+        turns=read("turns", "text", spec.turn_tokens) if dialogues else np.zeros((0, spec.turn_tokens), dtype),
+        values=read("state_values", "value", spec.value_tokens),
     )

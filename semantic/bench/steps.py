@@ -8,7 +8,7 @@ import torch
 
 from semantic.batching.steps import TrainingSteps, all_candidates, draw_candidates
 from semantic.bench.subject import Subject
-from semantic.datasets.batches.builder import Batch
+from semantic.datasets.batches.tensors import Batch
 from semantic.evaluation.ranking import evaluate_examples
 from semantic.metrics.ranking import count_ranks, released, standard
 from semantic.models.semantic.direct import DirectForm

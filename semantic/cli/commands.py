@@ -184,7 +184,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Rank a split of a store with a run's best weights, under both protocols, with the floors beside."""
-    from semantic.training.loop import evaluate_run
+    from semantic.evaluation.run_evaluation import evaluate_run
 
     _print_table([evaluate_run(run, data, split, folder, progress=_progress()).path])
 
@@ -231,7 +231,7 @@ def recommend(
     from dataclasses import asdict
 
     from semantic.datasets.store.store import open_store
-    from semantic.models.semantic.paper import Semantic
+    from semantic.models.interface import Model
     from semantic.report.pages import recommend_page
     from semantic.runs.folder import RunFolder
     from semantic.serving.recommend import dialogue_for_page, read_dialogue
@@ -240,12 +240,13 @@ def recommend(
     folder = RunFolder(run)
     turns = read_dialogue(dialogue)
     store = open_store(data or Path(folder.read_config().data.store))
-    model = Semantic.from_pretrained(folder.model)
-    found = [asdict(one) for one in rank(model, store, turns, top, progress=_progress(err))]
-    print(json.dumps({"store": str(store.path), "recommendations": found}, indent=1))
+    model = Model.from_pretrained(folder.model)
+    found = rank(model, store, turns, top, progress=_progress(err))
+    products = [asdict(one) for one in found.products]
+    print(json.dumps({"store": str(store.path), "recommendations": products}, indent=1))
     if page is not None:
         err.print(
-            f"page: {recommend_page(store, dialogue_for_page(turns, store), found, page)}",
+            f"page: {recommend_page(store, dialogue_for_page(turns, store), products, page)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,42 +1,19 @@
-"""Configurations from YAML, presets and overrides; the one module that knows YAML. The fields are in `settings`."""
+"""Configurations from YAML, presets and overrides; their fields are in `schema` and in each model's own Config."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from semantic.config.schema import Config
-
-
-class ConfigError(ValueError):
-    """Faults of an experiment's configuration: all of them, one a line, each with where, expected and found."""
-
-    exit_code = 2  # of the command line
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # The fields' defaults are the paper's.
-    "paper": {},
-    # Where the code published with the paper differs from the paper.
-    "released": {
-        "model": {
-            "pool": "leaky_sum",
-            "photos": "sum",
-            "memory": "input",
-            "value_mean": "padded_sum",
-            "text": {"product_encoder": "separate"},
-            "image": {"batch_norm": "train"},
-            "interaction": {"map": "affine"},
-        },
-        "loss": {"divergence": "symmetric_kl", "correlation": "mean"},
-        "training": {"teacher_first": True, "selection": "loss_or_ndcg@5"},
-    },
-}
+from semantic.config.describing import fault_line, is_key
+from semantic.config.errors import ConfigError
+from semantic.config.registry import DEFAULT, find_model
+from semantic.config.renamed import old_keys
+from semantic.config.schema import Config, ModelConfig
 
 
 class _Loader(yaml.SafeLoader):
@@ -84,9 +61,41 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def make_config(values: Mapping[str, Any], overrides: Sequence[str] = (), *, where: str = "configuration") -> Config:
-    """A configuration from nested values laid over their preset, then `a.b=c` overrides (values are YAML)."""
-    values = _merge({}, values)
-    faults = []
+    """A configuration from nested values laid over the model's preset, then `a.b=c` overrides (values are YAML).
+
+    Raises:
+        ConfigError: every fault at once.
+    """
+    values, faults = _with_overrides(values, overrides)
+    section = values.get("model")
+    name = section.get("name", DEFAULT) if isinstance(section, Mapping) else DEFAULT
+    try:
+        model_type = find_model(str(name)).Config
+    except ConfigError as error:
+        raise _together(where, [*faults, str(error)]) from None
+    merged = _merge(_preset(model_type, name, values.get("preset"), faults), values)
+    for path, fault in list(old_keys(merged, lambda path: is_key(path, model_type))):
+        faults.append(fault)
+        _remove(merged, path)
+    section = merged.get("model", {})
+    model = ModelConfig(name=str(name))  # stands in where the model's section has faults, so that all others are found
+    try:
+        # A section that is no mapping is a fault that Config names.
+        model = model_type.model_validate({"name": name, **section}) if isinstance(section, Mapping) else section
+    except ValidationError as error:
+        faults += [fault_line(e, model_type, ("model",)) for e in error.errors()]
+    try:
+        config = Config.model_validate({**merged, "model": model})
+    except ValidationError as error:
+        faults += [fault_line(e, Config) for e in error.errors()]
+    if faults:
+        raise _together(where, faults)
+    return config
+
+
+def _with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The values with `a.b=c` set in them, and what was wrong with these."""
+    values, faults = _merge({}, values), []
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
@@ -96,17 +105,23 @@ def make_config(values: Mapping[str, Any], overrides: Sequence[str] = (), *, whe
             _assign(values, key.strip().split("."), yaml.load(text, _Loader))
         except (yaml.YAMLError, TypeError):
             faults.append(f"--set {override}: expected a value for a field, got none that fits {key!r}")
-    preset = values.get("preset", "paper")
-    merged = _merge(PRESETS[preset], values) if isinstance(preset, str) and preset in PRESETS else values
-    try:
-        config = Config.model_validate(merged)
-    except ValidationError as error:
-        faults += [_fault(e) for e in error.errors()]
-    if faults:
-        raise ConfigError(
-            f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}\n" + "\n".join(f"  {f}" for f in faults)
-        )
-    return config
+    return values, faults
+
+
+def _preset(model: type[ModelConfig], name: Any, preset: Any, faults: list[str]) -> Mapping[str, Any]:
+    """The values of a model's preset, its first where none is named."""
+    if preset is None:
+        return next(iter(model.presets.values()), {})
+    if preset not in model.presets:
+        known = " or ".join(map(repr, model.presets)) or "null (this model has no presets)"
+        faults.append(f"preset: expected {known} for the model {name!r}, got {preset!r}")
+        return {}
+    return model.presets[preset]
+
+
+def _together(where: str, faults: Sequence[str]) -> ConfigError:
+    lines = "\n".join(f"  {fault}" for fault in faults)
+    return ConfigError(f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}\n{lines}")
 
 
 def read_values(text: str) -> dict[str, Any]:
@@ -131,22 +146,6 @@ def read_config(file: Path) -> Config:
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
-
-
-def describe_config(config: Config) -> str:
-    """The resolved configuration as YAML, each field with its description as a comment."""
-    return "\n".join(_described(config))
-
-
-def _described(section: BaseModel, indent: str = "") -> Iterator[str]:
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            yield f"{indent}{name}:"
-            yield from _described(value, indent + "  ")
-        else:
-            shown = yaml.safe_dump(value if not isinstance(value, tuple) else list(value), default_flow_style=True)
-            yield f"{f'{indent}{name}: {shown.splitlines()[0]}':<36}  # {field.description}"
 
 
 def read_slots(path: Path) -> dict[str, str]:
@@ -182,17 +181,11 @@ def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
     values[path[-1]] = value
 
 
-def _fault(error: Any) -> str:
-    """One pydantic error as a line: where, expected, got, and the nearest key for an unknown one."""
-    where = ".".join(str(part) for part in error["loc"]) or "together"
-    if error["type"] == "extra_forbidden":
-        section: Any = Config
-        for part in error["loc"][:-1]:
-            section = section.model_fields[part].annotation
-        near = get_close_matches(str(error["loc"][-1]), section.model_fields, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; the keys here are {', '.join(section.model_fields)}"
-        return f"{where}: no such key{hint}"
-    if error["type"] == "value_error" and not error["loc"]:
-        return f"{where}: {error['ctx']['error']}"
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{where}: expected {expected}, got {error['input']!r}"
+def _remove(values: dict[str, Any], path: tuple[str, ...]) -> None:
+    """Take a key out, and sections that hold nothing then."""
+    if len(path) > 1:
+        _remove(values[path[0]], path[1:])
+        if not values[path[0]]:
+            del values[path[0]]
+    else:
+        del values[path[0]]

@@ -1,6 +1,6 @@
-"""Rank every candidate of every query with the student, and measure the ranking under both protocols."""
+"""Rank every candidate of every query, and measure the ranking under both protocols."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,29 +12,25 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from semantic.batching.steps import all_candidates
+from semantic.batching.candidates import all_candidates
+from semantic.batching.shards import Counts
 from semantic.config.schema import EvaluationConfig
-from semantic.datasets.batches.builder import NONE, BatchBuilder
+from semantic.datasets.batches.builder import BatchBuilder
+from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store
-from semantic.evaluation.catalogue import BaseVectors, encode_catalogue, encoding, score_candidates
-from semantic.metrics.ranking import Ranks, count_ranks, released, standard, tied_queries
-from semantic.models.building import batch_builder
-from semantic.models.semantic.losses import Counts, ranking_loss
-from semantic.models.semantic.paper import Semantic
-from semantic.models.semantic.vectors import ContextVectors, ProductVectors
-from semantic.runtime.distributed import ALONE, Processes
-from semantic.runtime.errors import DataError
+from semantic.evaluation.product_index import ProductIndex, encoding, index_products, score_candidates
+from semantic.evaluation.query_table import TOP, BestProducts, best_candidates, described, identity_columns
+from semantic.metrics.ranking import count_ranks, released, standard, tied_queries
+from semantic.models.interface import Explanation, Model
+from semantic.models.losses import hinge_loss
+from semantic.runtime.distributed import SINGLE_PROCESS, Processes
+from semantic.runtime.errors import DataError, FailedError
 from semantic.runtime.files import replacing
 from semantic.runtime.progress import Progress
 
-TOP = 10
-"""Products kept a query for the report."""
 
-
-class ScoreError(RuntimeError):
+class ScoreError(FailedError):
     """A model that gives a candidate no number. The message says for which query."""
-
-    exit_code = 1  # of the command line
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,7 @@ class Evaluation:
     tie_rate: float
     loss: float
     table: pa.Table
+    explanations: list[dict[str, Any]]  # what the table's columns of explanations are
 
     @cached_property
     def queries(self) -> dict[str, list[Any]]:
@@ -57,14 +54,14 @@ class Evaluation:
 
 
 def evaluate(
-    model: Semantic,
+    model: Model,
     store: Store,
     split: str = "test",
     config: EvaluationConfig | None = None,
     *,
     detail: bool = False,
     progress: Progress | None = None,
-    processes: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
 ) -> Evaluation:
     """Evaluate a model on a split of a store: `.protocols["standard"]["ndcg@5"]` and so on, as fractions.
 
@@ -75,7 +72,7 @@ def evaluate(
     rows = np.arange(store.split(split).start, store.split(split).stop)
     if not len(rows):
         raise DataError(f"{store.path}: expected examples in split {split!r}, found none")
-    builder = batch_builder(model, store, next(model.parameters()).device, progress)
+    builder = model.open_batches(store, progress)
     with progress.bar(split, len(rows)) as advance:
         return evaluate_examples(
             model, builder, rows, config or EvaluationConfig(), detail=detail, progress=advance, processes=processes
@@ -84,16 +81,16 @@ def evaluate(
 
 @torch.no_grad()
 def evaluate_examples(
-    model: Semantic,
+    model: Model,
     builder: BatchBuilder,
     rows: np.ndarray,
     config: EvaluationConfig,
     *,
     detail: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    processes: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
 ) -> Evaluation:
-    """Evaluate the student on examples with all their candidates; the gold states are never read.
+    """Rank all candidates of examples; gold states are not read to rank.
 
     `detail` adds what the report's gallery shows of each query. Of several processes each ranks a part of the queries, and
     all get the whole. The model is left in the mode it was found in.
@@ -101,7 +98,7 @@ def evaluate_examples(
     training = model.training
     model.eval()
     offered = _offered(builder.store, rows)
-    vectors = encode_catalogue(model, builder, offered, config, processes=processes)
+    index = index_products(model, builder, offered, config, processes=processes)
     place = np.full(builder.store.num_products, NONE, dtype=np.int64)
     place[offered] = np.arange(len(offered))
 
@@ -109,12 +106,12 @@ def evaluate_examples(
         mine, parts = processes.shard(rows), []
         for start in range(0, len(mine), config.batch_size):
             batch = mine[start : start + config.batch_size]
-            parts.append(_rank(model, builder, batch, vectors, place, detail=detail, precision=config.precision))
+            parts.append(_rank(model, builder, batch, index, place, detail=detail, precision=config.precision))
             if progress:
                 progress(min(len(rows), (start + config.batch_size) * processes.size), len(rows))
         return _join(parts)
 
-    whole = _join(processes.each(rank_mine))
+    whole = _join(processes.on_each(rank_mine))
     model.train(training)
     assert whole.table is not None
     names = [name for name in whole.table.column_names if "/" in name]
@@ -122,7 +119,7 @@ def evaluate_examples(
         protocol: {n.split("/")[1]: pc.mean(whole.table[n]).as_py() for n in names if n.startswith(f"{protocol}/")}
         for protocol in ("standard", "released")
     }
-    return Evaluation(protocols, whole.ties / len(rows), whole.loss / whole.pairs, whole.table)
+    return Evaluation(protocols, whole.ties / len(rows), whole.loss / whole.pairs, whole.table, whole.explanations)
 
 
 @dataclass(frozen=True)
@@ -133,12 +130,14 @@ class _Ranked:
     ties: int
     loss: float
     pairs: int
+    explanations: list[dict[str, Any]]
 
 
 def _join(parts: list[_Ranked]) -> _Ranked:
     tables = [part.table for part in parts if part.table is not None]
     ties, loss, pairs = (sum(getattr(part, name) for part in parts) for name in ("ties", "loss", "pairs"))
-    return _Ranked(pa.concat_tables(tables) if tables else None, ties, loss, pairs)
+    explanations = next((part.explanations for part in parts if part.explanations), [])
+    return _Ranked(pa.concat_tables(tables) if tables else None, ties, loss, pairs, explanations)
 
 
 def _offered(store: Store, rows: np.ndarray) -> np.ndarray:
@@ -151,38 +150,37 @@ def _offered(store: Store, rows: np.ndarray) -> np.ndarray:
 
 
 def _rank(
-    model: Semantic,
+    model: Model,
     builder: BatchBuilder,
     rows: np.ndarray,
-    vectors: BaseVectors,
+    index: ProductIndex,
     place: np.ndarray,
     *,
     detail: bool,
     precision: str,
 ) -> _Ranked:
-    """One batch of queries against their candidates, whose places in `vectors` are given by product."""
-    device = next(model.parameters()).device
+    """One batch of queries against their candidates, whose places in `index` are given by product."""
+    device = model.device
     ids, positive_array = all_candidates(builder.store, rows)
-    index = torch.from_numpy(np.where(ids == NONE, NONE, place[ids])).to(device)
-    positive, keep = torch.from_numpy(positive_array).to(device), index != NONE
+    candidates = torch.from_numpy(np.where(ids == NONE, NONE, place[ids])).to(device)
+    positive, keep = torch.from_numpy(positive_array).to(device), candidates != NONE
     with encoding(device, precision):
-        context = model.encode_contexts(builder.contexts(rows).to(device))
-        state = model.student_state(context)
-        query = model.query(state, context)
-    scores = score_candidates(model, query, vectors, index)
+        query = model.encode_query(builder.contexts(rows).to(device))
+    scores = score_candidates(model, query, index, candidates)
     _check_numbers(builder.store, rows, scores, keep)
     ranks = count_ranks(scores, positive, keep)
     metrics = {f"standard/{n}": v for n, v in standard(ranks).items()} | {
         f"released/{n}": v for n, v in released(ranks).items()
     }
-    columns = _identity(builder, rows, ids, scores, ranks) | {n: v.tolist() for n, v in metrics.items()}
+    columns = identity_columns(builder.store, rows, ids, scores, ranks) | {n: v.tolist() for n, v in metrics.items()}
+    explanations: Sequence[Explanation] = ()
     if detail:
-        best = _best(ids, scores, keep)
-        products = vectors.at(index.gather(1, best).clamp(min=0), device)
-        columns |= _detail(model, state, context, products, ids, scores, positive, keep, best)
+        best = BestProducts(best_candidates(ids, scores, keep), keep.sum(1).clamp(max=TOP).tolist())
+        explanations = model.explain(query, index.at(candidates.gather(1, best.columns), device))
+        columns |= best.table(ids, scores, positive, explanations)
     pairs = int(Counts.of(positive, keep).pairs)
-    loss = pairs * float(ranking_loss(scores, positive, keep))
-    return _Ranked(pa.table(columns), int(tied_queries(ranks).sum()), loss, pairs)
+    loss = pairs * float(hinge_loss(scores, positive, keep))
+    return _Ranked(pa.table(columns), int(tied_queries(ranks).sum()), loss, pairs, described(explanations))
 
 
 def _check_numbers(store: Store, rows: np.ndarray, scores: torch.Tensor, keep: torch.Tensor) -> None:
@@ -193,68 +191,3 @@ def _check_numbers(store: Store, rows: np.ndarray, scores: torch.Tensor, keep: t
             f"dialogue {store.dialogue_names[dialogue]!r} turn {turn - store.dialogue_first_turn[dialogue]}: "
             "expected a number as every candidate's score, got NaN"
         )
-
-
-def _identity(
-    builder: BatchBuilder, rows: np.ndarray, ids: np.ndarray, scores: torch.Tensor, ranks: Ranks
-) -> dict[str, list[Any]]:
-    """Which query this is and where its positives stand."""
-    store = builder.store
-    dialogue, turn = store.example_turns[rows].T
-    positive_scores = scores.gather(1, ranks.positive_index)
-    held = ranks.keep.tolist()
-
-    def ragged(values: torch.Tensor) -> list[list[Any]]:
-        return [
-            [v for v, k in zip(row, keep, strict=True) if k] for row, keep in zip(values.tolist(), held, strict=True)
-        ]
-
-    return {
-        "dialogue": [store.dialogue_names[d] for d in dialogue],
-        "dialogue_row": dialogue.tolist(),
-        "turn": turn.tolist(),
-        "candidates": (ids != NONE).sum(1).tolist(),
-        "positives": ragged(torch.from_numpy(ids).gather(1, ranks.positive_index.cpu())),
-        "positive_scores": ragged(positive_scores),
-        "above": ragged(ranks.above),
-        "tied": ragged(ranks.tied),
-        "negatives_above": ragged(ranks.negatives_above),
-    }
-
-
-def _best(ids: np.ndarray, scores: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """Columns of the ten best candidates [query, ten], padding after the last."""
-    # Equal scores stand by product id: the order of the candidates has the positives first, and would flatter.
-    by_id = torch.from_numpy(np.argsort(ids, axis=1, kind="stable")).to(scores.device)
-    scores = scores.masked_fill(~keep, -torch.inf).gather(1, by_id)
-    return by_id.gather(1, scores.sort(dim=1, descending=True, stable=True).indices[:, :TOP])
-
-
-def _detail(
-    model: Semantic,
-    state: torch.Tensor,
-    context: ContextVectors,
-    products: ProductVectors,
-    ids: np.ndarray,
-    scores: torch.Tensor,
-    positive: torch.Tensor,
-    keep: torch.Tensor,
-    best: torch.Tensor,
-) -> dict[str, list[Any]]:
-    """The ten best of each query, whose base vectors are `products`, and the attention over the slots."""
-    flat = ProductVectors(products.text.flatten(0, 1), products.image.flatten(0, 1))
-    match = model.match(state, context, flat, torch.arange(best.numel(), device=best.device).view(best.shape))
-    count = keep.sum(1).clamp(max=TOP).tolist()
-
-    def cut(values: torch.Tensor) -> list[list[Any]]:
-        return [row[:n] for row, n in zip(values.tolist(), count, strict=True)]
-
-    return {
-        "top_products": cut(torch.from_numpy(ids).gather(1, best.cpu())),
-        "top_scores": cut(scores.gather(1, best)),
-        "top_hit": cut(positive.gather(1, best)),
-        "attention_context_text": match.context_text.tolist(),
-        "attention_context_image": match.context_image.tolist(),
-        "attention_top_text": cut(match.product_text),
-        "attention_top_image": cut(match.product_image),
-    }

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from semantic.batching.steps import Examples
+from semantic.batching.examples import Examples
 from semantic.config.schema import Config
 from semantic.datasets.store.store import Store
 from semantic.evaluation.floors import floors
 from semantic.evaluation.ranking import Evaluation
-from semantic.models.semantic.paper import Semantic
+from semantic.models.interface import Model
 from semantic.runs.folder import RunFolder, peak_memory_mb
 from semantic.runtime.files import write_text
 
@@ -20,7 +20,7 @@ def write_summary(
     config: Config,
     store: Store,
     examples: Examples,
-    model: Semantic,
+    model: Model,
     test: Evaluation,
     *,
     fold: int | None,
@@ -42,6 +42,7 @@ def write_summary(
         "split": split or config.data.test,
         "store": str(store.path),
         "slots": list(store.slots),
+        "explanations": test.explanations,
         "protocols": test.protocols,
         "tie_rate": test.tie_rate,
         "floors": floors(store, examples.test.tolist(), training, config.seed, context_turns=config.data.context_turns),

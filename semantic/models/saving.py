@@ -1,53 +1,37 @@
 """A model on disk: weights in safetensors, configuration and tokenizer in JSON; from a folder or from the hub."""
 
 import json
-from dataclasses import asdict, dataclass
+import tempfile
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 from torch import nn
+from typing_extensions import Self
 
+from semantic.batching.inputs import InputSpec
+from semantic.config.errors import ConfigError
+from semantic.config.registry import find_model
 from semantic.config.schema import ModelConfig
-from semantic.runtime.files import replacing, write_text
+from semantic.runtime.errors import UserError
+from semantic.runtime.files import write_text
 
-FORMAT, VERSION = "semantic-model", 1
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What of the model comes from the data and the checkpoints, and the windows its inputs are cut to."""
-
-    vocabulary: int
-    positions: int
-    pad: int
-    slots: tuple[str, ...]
-    key_tokens: tuple[tuple[int, ...], ...]
-    image_features: int | None = None  # width of features read from a file; None where a backbone makes them
-    text_encoder: dict[str, Any] | None = None  # the contextual encoder's own configuration
-    context_turns: int = 5
-    photos_per_turn: int = 5
-    turn_tokens: int = 30
-    product_tokens: int = 30
-    value_tokens: int = 6
-    unset_tokens: tuple[int, ...] = ()  # the pieces of "none", a slot's value where nothing was said
-    completed_words: tuple[int, ...] = ()  # words of the catalogue's texts, where the model guesses missing ones
+FORMAT, VERSION = "semantic-model", 2
+WEIGHTS = "model.safetensors"
 
 
-class ModelError(ValueError):
+class ModelError(UserError):
     """A saved model that cannot be read. The message says where, what was expected and what was found."""
 
-    exit_code = 2  # of the command line
 
-
-class SavedModel(nn.Module, ModelHubMixin, library_name="semantic", tags=["conversational-recommendation"]):
-    """A module built from a `ModelConfig` and `Sizes`, with `save_pretrained`, `from_pretrained` and `push_to_hub`."""
+class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=["conversational-recommendation"]):
+    """A module made from a `ModelConfig` and an `InputSpec`, with `save_pretrained`, `from_pretrained` and `push_to_hub`."""
 
     config: ModelConfig
-    sizes: Sizes
+    spec: InputSpec
     tokenizer: Tokenizer | None
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -56,13 +40,14 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="semantic", tags=["conve
             "format": FORMAT,
             "version": VERSION,
             "model": self.config.model_dump(mode="json"),
-            "data": asdict(self.sizes),
+            "inputs": asdict(self.spec),
         }
         write_text(save_directory / "config.json", json.dumps(description, indent=1))
         if self.tokenizer is not None:
             write_text(save_directory / "tokenizer.json", self.tokenizer.to_str(pretty=False))
-        with replacing(save_directory / "model.safetensors") as partial:
-            save_model(self, str(partial))
+        with tempfile.TemporaryDirectory(dir=save_directory, prefix=".weights-") as partial:
+            super()._save_pretrained(Path(partial))
+            (Path(partial) / WEIGHTS).replace(save_directory / WEIGHTS)
 
     @classmethod
     def _from_pretrained(
@@ -75,11 +60,10 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="semantic", tags=["conve
         local_files_only: bool = False,
         token: str | bool | None = None,
         **_: Any,
-    ) -> "SavedModel":
-        """The files of `from_pretrained`, from a folder or from the hub."""
-        if Path(model_id).is_dir():
-            folder = Path(model_id)
-        else:
+    ) -> Self:
+        """The files of `from_pretrained`, from a folder or from the hub, as the class that was saved."""
+        folder = Path(model_id)
+        if not folder.is_dir():
             try:
                 folder = Path(
                     snapshot_download(
@@ -93,14 +77,16 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="semantic", tags=["conve
                     f"model {model_id}: expected a folder or a hub name that can be downloaded, got: {first}"
                 ) from None
         description = _read_description(folder)
-        sizes = description["data"]
-        sizes["slots"] = tuple(sizes["slots"])
-        sizes["key_tokens"] = tuple(map(tuple, sizes["key_tokens"]))
-        sizes["unset_tokens"], sizes["completed_words"] = tuple(sizes["unset_tokens"]), tuple(sizes["completed_words"])
-        model = cls(ModelConfig.model_validate(description["model"]), Sizes(**sizes))
-        weights = folder / "model.safetensors"
         try:
-            load_model(model, str(weights))
+            found = find_model(description["model"]["name"])
+        except ConfigError as error:
+            raise ModelError(f"{folder / 'config.json'}: {error}") from None
+        if not issubclass(found, cls):
+            raise ModelError(f"{folder}: expected a {cls.__name__}, found a {found.__name__}")
+        model = found(found.Config.model_validate(description["model"]), _input_spec(description["inputs"]))
+        weights = folder / WEIGHTS
+        try:
+            cls._load_as_safetensor(model, str(weights), map_location="cpu", strict=True)
         except (OSError, SafetensorError, RuntimeError) as error:
             first = " ".join(str(error).split())[:300]
             raise ModelError(
@@ -109,6 +95,16 @@ class SavedModel(nn.Module, ModelHubMixin, library_name="semantic", tags=["conve
         if (folder / "tokenizer.json").is_file():
             model.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return model.eval()
+
+
+def _input_spec(values: dict[str, Any]) -> InputSpec:
+    """An `InputSpec` out of JSON, whose lists were tuples."""
+    kept = {field.name: values[field.name] for field in fields(InputSpec) if field.name in values}
+    return InputSpec(**{name: _tuples(value) for name, value in kept.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

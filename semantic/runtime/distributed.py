@@ -33,17 +33,17 @@ class Processes:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this one writes files and speaks."""
         return self.rank == 0
 
-    def part(self, total: int) -> slice:
+    def shard_slice(self, total: int) -> slice:
         """This process's part of 0 .. total - 1: contiguous, in the order of ranks, lengths at most one apart."""
         return slice(total * self.rank // self.size, total * (self.rank + 1) // self.size)
 
     def shard(self, rows: Any) -> Any:
         """This process's part of an array or a sequence."""
-        return rows[self.part(len(rows))]
+        return rows[self.shard_slice(len(rows))]
 
     def gather(self, mine: T) -> list[T]:
         """What each process holds, in the order of ranks, on every process; sent as pickles."""
@@ -53,7 +53,7 @@ class Processes:
         torch.distributed.all_gather_object(everyone, mine)
         return everyone
 
-    def sum(self, mine: Tensor) -> Tensor:
+    def reduce_sum(self, mine: Tensor) -> Tensor:
         """The sum over all processes, on every process; no gradient goes through."""
         if self.size == 1:
             return mine.detach()
@@ -61,18 +61,18 @@ class Processes:
         torch.distributed.all_reduce(total)
         return total
 
-    def join(self, mine: Tensor, total: int) -> Tensor:
-        """Of a tensor of `total` rows, of which each process holds its `part`, the whole on every process."""
+    def gather_rows(self, mine: Tensor, total: int) -> Tensor:
+        """Of a tensor of `total` rows, of which each process holds its `shard_slice`, the whole on every process."""
         if self.size == 1:
             return mine
-        lengths = [len(range(total)[Processes(rank, self.size).part(total)]) for rank in range(self.size)]
+        lengths = [len(range(total)[Processes(rank, self.size).shard_slice(total)]) for rank in range(self.size)]
         sent = mine.new_zeros(max(lengths), *mine.shape[1:], device=self.device)
         sent[: len(mine)] = mine
         everyone = [torch.empty_like(sent) for _ in lengths]
         torch.distributed.all_gather(everyone, sent)
         return torch.cat([rows[:length] for rows, length in zip(everyone, lengths, strict=True)])
 
-    def each(self, work: Callable[[], T]) -> list[T]:
+    def on_each(self, work: Callable[[], T]) -> list[T]:
         """What `work` gives on each process, in the order of ranks, on every process; an error of one is raised on all."""
         if self.size == 1:
             return [work()]
@@ -82,11 +82,11 @@ class Processes:
                 raise error
         return [result for result, _ in everyone]
 
-    def first(self, work: Callable[[], T]) -> T:
+    def on_main(self, work: Callable[[], T]) -> T:
         """What `work` gives on the first process, which alone does it, on every process; so with an error it raises."""
         if self.size == 1:
             return work()
-        sent: list[Any] = [_tried(work) if self.is_first else None]
+        sent: list[Any] = [_tried(work) if self.is_main else None]
         torch.distributed.broadcast_object_list(sent, src=0)
         result, error = sent[0]
         if error is not None:
@@ -94,7 +94,7 @@ class Processes:
         return result
 
     @contextmanager
-    def one_a_machine_first(self) -> Iterator[None]:
+    def local_main_first(self) -> Iterator[None]:
         """The block runs on the first process of each machine, then on the others, who find what it left on disk."""
         if self.local_rank:
             self.wait()
@@ -121,7 +121,7 @@ class Processes:
         return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 """One process and no other."""
 
 
@@ -132,7 +132,7 @@ def _tried(work: Callable[[], T]) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def open_processes() -> Processes:
+def join_processes() -> Processes:
     """The processes of this run, from the environment that torchrun and accelerate launch set; joins them once."""
     launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
     asked = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")

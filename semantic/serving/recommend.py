@@ -9,29 +9,38 @@ import numpy as np
 import torch
 
 from semantic.config.schema import EvaluationConfig
-from semantic.datasets.batches.builder import NONE, Contexts
+from semantic.datasets.batches.tensors import NONE, Contexts
 from semantic.datasets.reading.merging import merge_turns
 from semantic.datasets.reading.records import Turn
 from semantic.datasets.reading.text import utterance_text
 from semantic.datasets.store.store import Store
 from semantic.encoders.vocabulary import tokenise
-from semantic.evaluation.catalogue import best_products, score_catalogue, stored_vectors
-from semantic.models.building import batch_builder
-from semantic.models.semantic.paper import Semantic
+from semantic.evaluation.product_index import best_products, score_catalogue, stored_index
+from semantic.models.interface import Model
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A product with its relevance and the attention of its text and photo over the slots."""
+    """A product with its score."""
 
     product: int
     name: str
     text: str
     score: float
-    attention_text: list[float]
-    attention_image: list[float]
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """The best products of a catalogue for one dialogue, best first, and the model's explanations of them.
+
+    An explanation is a dict: "title", "labels", "query" {source: [weight a label]}, "products" {source: [[weight a label]
+    a product]}.
+    """
+
+    products: list[Recommendation]
+    explanations: list[dict[str, Any]]
 
 
 def read_dialogue(file: Path) -> tuple[Turn, ...]:
@@ -81,8 +90,8 @@ def _ids(turns: tuple[Turn, ...], store: Store) -> dict[str, int]:
 
 
 def recommend(
-    model: Semantic, store: Store, turns: tuple[Turn, ...], top: int = 10, *, progress: Progress | None = None
-) -> list[Recommendation]:
+    model: Model, store: Store, turns: tuple[Turn, ...], top: int = 10, *, progress: Progress | None = None
+) -> Recommendations:
     """The `top` products of the store's whole catalogue for the turn that would follow, best first.
 
     For several dialogues open one `Recommender` instead: it reads model and catalogue once.
@@ -96,49 +105,49 @@ def recommend(
 class Recommender:
     """A model over a store's whole catalogue. Its products are encoded once and kept beside the store, memory-mapped."""
 
-    def __init__(self, model: Semantic, store: Store, *, progress: Progress | None = None) -> None:
+    def __init__(self, model: Model, store: Store, *, progress: Progress | None = None) -> None:
         self.model, self.store = model.eval(), store
-        self.device = next(model.parameters()).device
-        self.builder = batch_builder(model, store, self.device, progress or Progress(), dialogues=False)
-        self.vectors = stored_vectors(model, self.builder, EvaluationConfig(), progress or Progress())
+        self.builder = model.open_batches(store, progress, dialogues=False)
+        self.index = stored_index(model, self.builder, EvaluationConfig(), progress or Progress())
 
     @torch.no_grad()
-    def rank(self, turns: tuple[Turn, ...], top: int = 10) -> list[Recommendation]:
+    def rank(self, turns: tuple[Turn, ...], top: int = 10) -> Recommendations:
         """As `recommend`: every product is scored, none is left out by an approximation."""
-        context = self.model.encode_contexts(self._contexts(turns).to(self.device))
-        state = self.model.student_state(context)
-        scores = score_catalogue(self.model, self.model.query(state, context), self.vectors)[0]
+        query = self.model.encode_query(self._contexts(turns).to(self.model.device))
+        scores = score_catalogue(self.model, query, self.index)[0]
         if scores.isnan().any():
             raise DataError(f"{self.store.path}: expected a number as every product's score, got NaN from this model")
         best = best_products(scores, top)
-        match = self.model.match(state, context, self.vectors.at(best, self.device))
         rows = best.tolist()
+        names, texts = (self.store.product_column(column, rows) for column in ("name", "text"))
+        products = [Recommendation(*one) for one in zip(rows, names, texts, scores[best].tolist(), strict=True)]
+        return Recommendations(products, self._explain(query, best))
+
+    def _explain(self, query: Any, best: torch.Tensor) -> list[dict[str, Any]]:
+        found = self.model.explain(query, self.index.at(best.unsqueeze(0), self.model.device))
         return [
-            Recommendation(row, name, text, *numbers)
-            for row, name, text, *numbers in zip(
-                rows,
-                self.store.product_column("name", rows),
-                self.store.product_column("text", rows),
-                scores[best].tolist(),
-                match.product_text[0].tolist(),
-                match.product_image[0].tolist(),
-                strict=True,
-            )
+            {
+                "title": one.title,
+                "labels": list(one.labels),
+                "query": {source: values[0].tolist() for source, values in one.query.items()},
+                "products": {source: values[0].tolist() for source, values in one.products.items()},
+            }
+            for one in found
         ]
 
     def _contexts(self, turns: tuple[Turn, ...]) -> Contexts:
         if not turns:
             raise DataError("dialogue: expected at least one turn, got none")
-        sizes = self.model.sizes
+        spec = self.model.spec
         turns = tuple(replace(turn, text=utterance_text(turn.text)) for turn in turns)
-        window = [merged.turn for merged in merge_turns(turns)][-sizes.context_turns :]
+        window = [merged.turn for merged in merge_turns(turns)][-spec.context_turns :]
         ids = _ids(turns, self.store)
-        shown = np.full((len(window), sizes.photos_per_turn), NONE, dtype=np.int64)
+        shown = np.full((len(window), spec.photos_per_turn), NONE, dtype=np.int64)
         for row, turn in enumerate(window):
-            names = turn.images[: sizes.photos_per_turn]
+            names = turn.images[: spec.photos_per_turn]
             shown[row, : len(names)] = [ids[name] for name in names]
         assert self.model.tokenizer is not None
-        pieces = tokenise(self.model.tokenizer, [turn.text for turn in window], sizes.turn_tokens)
-        index = np.full((1, sizes.context_turns), NONE, dtype=np.int64)
+        pieces = tokenise(self.model.tokenizer, [turn.text for turn in window], spec.turn_tokens)
+        index = np.full((1, spec.context_turns), NONE, dtype=np.int64)
         index[0, -len(window) :] = np.arange(len(window))
         return self.builder.assemble(pieces, shown, index, np.full((1, len(self.store.slots)), NONE, dtype=np.int32))

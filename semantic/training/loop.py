@@ -1,49 +1,49 @@
 """The training loop. Read `train` from top to bottom: prepare, epochs, best weights, tables.
 
-Whatever a step draws is a function of (seed, epoch, part, step), so a run that was killed and resumed ends with the same
-bits as one that was not. Several processes cut each batch among them: losses and gradients are the whole batch's, and all
-hold the same weights. The first of them writes the run's files.
+Whatever a step draws is a function of (seed, epoch, labelled or not, step), so a run that was killed and resumed ends with
+the same bits as one that was not. Several processes share each batch: losses and gradients are the whole batch's, and all
+hold the same weights. The main process writes the run's files.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.tensorboard import SummaryWriter
 
-from semantic.batching.steps import Examples, TrainingData, TrainingLoader, TrainingSteps, select_examples
-from semantic.config.loading import ConfigError
+from semantic.batching.examples import Examples, select_examples
+from semantic.batching.loader import TrainingData, TrainingLoader
+from semantic.batching.shards import Shard
+from semantic.batching.steps import TrainingSteps
+from semantic.config.errors import ConfigError
 from semantic.config.schema import Config
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.store.store import open_store
-from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate, evaluate_examples
+from semantic.encoders.image import Backbone
+from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate_examples
 from semantic.evaluation.summary import write_summary
-from semantic.models.building import batch_builder, build_model
-from semantic.models.semantic.catalogue import learn_catalogue
-from semantic.models.semantic.objective import Objective, Part
-from semantic.models.semantic.paper import Semantic
+from semantic.models.building import build_model
+from semantic.models.interface import Model
 from semantic.runs.folder import RunError, RunFolder
-from semantic.runtime.distributed import Processes, open_processes
+from semantic.runtime.distributed import Processes, join_processes
+from semantic.runtime.errors import FailedError
 from semantic.runtime.progress import Progress
-from semantic.training.compilation import compile_parts
+from semantic.training.compilation import compile_modules
+from semantic.training.ema import MovingAverage
 from semantic.training.log import epoch_line, to_tensorboard
-from semantic.training.optimiser import MovingAverage, linear_decay, make_optimizer, moving_average
+from semantic.training.optimiser import linear_decay, make_optimizer
+from semantic.training.step import LossModule, PendingTerms
 
-LABELLED, UNLABELLED = 0, 1
 
-
-class TrainingError(RuntimeError):
+class TrainingError(FailedError):
     """Training cannot go on. The message says where and what was found; what was written stays."""
-
-    exit_code = 1  # of the command line
 
 
 def train(
@@ -66,27 +66,28 @@ def train(
         ConfigError: a configuration that several processes cannot run.
         TrainingError: the loss is not finite.
     """
-    processes = open_processes()
-    progress = (progress if processes.is_first else None) or Progress()
+    processes = join_processes()
+    progress = (progress if processes.is_main else None) or Progress()
     folder = RunFolder.of(config, runs, fold)
     store = open_store(config.data.store)
     examples = select_examples(store, config.data, folds_of=folds, fold=fold, seed=config.data.subset_seed)
-    _check_batch_norm(config, processes)
-    if processes.first(lambda: _is_finished(folder, config, resume)):
+    if processes.on_main(lambda: _is_finished(folder, config, resume)):
         progress.say(f"{folder.path} is finished; nothing to do.")
         return folder
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     started = time.monotonic()
     held_out = np.unique(store.example_turns[np.concatenate([examples.valid, examples.test]), 0])
-    model = processes.first(lambda: build_model(config, store, progress.say, held_out))
-    with processes.one_a_machine_first():
-        builder = batch_builder(model, store, processes.device, progress)
-    processes.first(lambda: folder.start(config, processes.size) if not folder.config.is_file() else None)
+    model = processes.on_main(lambda: build_model(config, store, progress.say, held_out))
+    _check_batch_norm(model, processes)
+    model.to(processes.device)
+    with processes.local_main_first():
+        builder = model.open_batches(store, progress)
+    processes.on_main(lambda: folder.start(config, processes.size) if not folder.config.is_file() else None)
     run = _Run(config, folder, examples, model, builder, processes, progress)
     run.describe()
     run.fit()
-    best = processes.first(lambda: Semantic.from_pretrained(folder.model)).to(processes.device)
+    best = processes.on_main(lambda: Model.from_pretrained(folder.model)).to(processes.device)
     with progress.bar("test", len(examples.test)) as advance:
         test = evaluate_examples(
             best, builder, examples.test, config.evaluation, detail=True, progress=advance, processes=processes
@@ -97,45 +98,7 @@ def train(
         seconds = run.seconds + time.monotonic() - started - run.session
         write_summary(folder, config, store, examples, best, test, fold=fold, seconds=seconds)
 
-    processes.first(finish)
-    return folder
-
-
-def evaluate_run(
-    run: Path,
-    data: Path | None = None,
-    split: str = "test",
-    out: Path | None = None,
-    *,
-    progress: Progress | None = None,
-) -> RunFolder:
-    """Evaluate a run's best weights on a split of a store (its own by default); returns the folder of the result.
-
-    Raises:
-        RunError, ModelError, DataError: no such run, weights, store or split.
-    """
-    processes = open_processes()
-    progress = (progress if processes.is_first else None) or Progress()
-    source = RunFolder(run)
-    config = source.read_config()
-    store = open_store(data or config.data.store)
-    model = Semantic.from_pretrained(source.model).to(processes.device)
-    started = time.monotonic()
-    evaluation = evaluate(model, store, split, config.evaluation, detail=True, progress=progress, processes=processes)
-    folder = RunFolder(out or run / "evaluations" / f"{store.path.name}-{split}")
-    rows = np.arange(store.split(split).start, store.split(split).stop)
-    nothing = np.zeros(0, dtype=np.int64)
-    examples = Examples(nothing, nothing, nothing, rows)
-    if store.path.resolve() == Path(config.data.store).resolve():  # popularity is counted over what the run trained on
-        examples = replace(select_examples(store, config.data), valid=nothing, test=rows)
-
-    def finish() -> None:
-        folder.start(config, processes.size)
-        evaluation.write_queries(folder.queries)
-        seconds = time.monotonic() - started
-        write_summary(folder, config, store, examples, model, evaluation, fold=None, seconds=seconds, split=split)
-
-    processes.first(finish)
+    processes.on_main(finish)
     return folder
 
 
@@ -151,10 +114,13 @@ def _is_finished(folder: RunFolder, config: Config, resume: bool) -> bool:
     return folder.summary.is_file()
 
 
-def _check_batch_norm(config: Config, processes: Processes) -> None:
-    image = config.model.image
-    by_batch = image.features is None and image.batch_norm == "train"
-    if by_batch and processes.size > 1 and processes.device.type != "cuda":
+def _normalised_by_batch(model: Model) -> list[Backbone]:
+    """The backbones whose BatchNorm takes the statistics of each batch."""
+    return [module for module in model.modules() if isinstance(module, Backbone) and module.batch_norm == "train"]
+
+
+def _check_batch_norm(model: Model, processes: Processes) -> None:
+    if _normalised_by_batch(model) and processes.size > 1 and processes.device.type != "cuda":
         raise ConfigError(
             "model.image.batch_norm=train: expected one process, or a GPU each (elsewhere no batch statistics are taken over "
             f"processes), got {processes.size} processes on {processes.device.type}; set model.image.batch_norm=eval"
@@ -168,36 +134,40 @@ class _Run:
     config: Config
     folder: RunFolder
     examples: Examples
-    model: Semantic
+    model: Model
     builder: BatchBuilder
     processes: Processes
     progress: Progress
 
     def __post_init__(self) -> None:
         training, seed = self.config.training, self.config.seed
-        gold = self.config.loss.state == "values"
         self.labelled = TrainingSteps(
-            self.builder, self.examples.labelled, training, seed, part=LABELLED, share_gold=gold
+            self.builder,
+            self.examples.labelled,
+            training,
+            seed,
+            all_labelled=not len(self.examples.unlabelled),
+            whole_states=self.model.inputs.states == "whole batch",
         )
-        self.unlabelled = TrainingSteps(self.builder, self.examples.unlabelled, training, seed, part=UNLABELLED)
+        self.unlabelled = TrainingSteps(self.builder, self.examples.unlabelled, training, seed, labelled=False)
         self.steps_an_epoch = len(self.labelled) + len(self.unlabelled)
-        backbone = self.model.backbone
-        if self.processes.size > 1 and backbone is not None and backbone.batch_norm == "train":
-            from timm.layers import convert_sync_batchnorm  # seconds to import, and one process alone needs none
+        if self.processes.size > 1:
+            for backbone in _normalised_by_batch(self.model):
+                from timm.layers import convert_sync_batchnorm  # seconds to import, and one process alone needs none
 
-            convert_sync_batchnorm(backbone)
+                convert_sync_batchnorm(backbone)
         self.model.to(self.processes.device)
         self.optimizer = make_optimizer(self.model, training)
         self.scheduler = LambdaLR(self.optimizer, linear_decay(training, self.steps_an_epoch * training.epochs))
         self.average: MovingAverage | None = None
-        self.writer: SummaryWriter | None = None  # the first process's
+        self.writer: SummaryWriter | None = None  # the main process's
         self.epoch = self.step = self.best_epoch = 0
         self.best: dict[str, float] = {}
         self.seconds = 0.0  # of finished epochs, over all sessions
         self.session = 0.0  # of epochs finished in this session
 
     @property
-    def kept(self) -> Semantic:
+    def kept(self) -> Model:
         """The model that is validated and saved: the average of the weights where one is kept."""
         return self.model if self.average is None else self.average.model
 
@@ -212,18 +182,18 @@ class _Run:
     def fit(self) -> None:
         """All epochs that are still to do."""
         training, processes = self.config.training, self.processes
-        state = processes.first(self.folder.load_state)
+        state = processes.on_main(self.folder.load_state)
         if state is None:
-            processes.first(self._learn_catalogue)
-        objective = Objective(self.model, self.config.loss, autocast=training.precision == "bf16")
-        self.network = processes.synchronise(objective)  # all start from the first's weights
-        self.average = MovingAverage(self.model, moving_average(training.average)) if training.average else None
+            processes.on_main(self._fit_catalogue)
+        loss = LossModule(self.model, autocast=training.precision == "bf16")
+        self.network = processes.synchronise(loss)  # all start from the main process's weights
+        self.average = MovingAverage(self.model, training.ema_decay) if training.ema_decay else None
         if state is not None:
             self._restore(state)
             self.progress.say(f"resuming after epoch {self.epoch} of {training.epochs}")
         if training.compile:
-            compile_parts(self.model)
-        processes.first(self._prepare_records)
+            compile_modules(self.model)
+        processes.on_main(self._prepare_records)
         data = TrainingData((self.labelled, self.unlabelled), processes)
         loader = TrainingLoader(data, training.workers, pin=processes.device.type == "cuda")
         try:
@@ -233,10 +203,9 @@ class _Run:
             if self.writer is not None:
                 self.writer.close()
 
-    def _learn_catalogue(self) -> None:
-        epochs = self.config.training.completion_epochs
-        with self.progress.bar("catalogue", epochs) as advance:
-            learn_catalogue(self.model, self.builder, epochs, self.config.seed, advance)
+    def _fit_catalogue(self) -> None:
+        with self.progress.bar("catalogue", 1) as advance:
+            self.model.fit_catalogue(self.builder, self.config.seed, advance)
 
     def _prepare_records(self) -> None:
         self.folder.keep_metrics(self.epoch)
@@ -254,13 +223,13 @@ class _Run:
             "learning_rate": self.scheduler.get_last_lr()[0],
         }
         bar = self.progress.bar(f"epoch {number}/{training.epochs}", self.steps_an_epoch)
-        with closing(loader.epoch(self.epoch)) as steps, bar as advance:
+        with closing(loader.epoch(self.epoch)) as shards, bar as advance:
             if len(self.labelled):
-                line["train"] = self._run_part(self.labelled, steps, lambda done: advance(done, self.steps_an_epoch))
+                line["train"] = self._run_pass(self.labelled, shards, lambda done: advance(done, self.steps_an_epoch))
             if len(self.unlabelled):
                 offset = len(self.labelled)
-                line["train_unlabelled"] = self._run_part(
-                    self.unlabelled, steps, lambda done: advance(offset + done, self.steps_an_epoch)
+                line["train_unlabelled"] = self._run_pass(
+                    self.unlabelled, shards, lambda done: advance(offset + done, self.steps_an_epoch)
                 )
         line["step"] = self.step
         if number % training.validate_every == 0 or number == training.epochs:
@@ -274,7 +243,7 @@ class _Run:
         self.seconds += elapsed
         self.session += elapsed
         line["seconds"] = round(elapsed, 3)
-        self.processes.first(lambda: self._record(line))
+        self.processes.on_main(lambda: self._record(line))
         self.progress.say(epoch_line(line, training.epochs))
 
     def _record(self, line: dict[str, Any]) -> None:
@@ -293,53 +262,54 @@ class _Run:
         except ScoreError as error:
             raise TrainingError(
                 f"{self.folder.path}: epoch {number}, validation, {error}; the epochs before are saved, lower "
-                "training.learning_rate or set training.clip"
+                "training.learning_rate or set training.max_grad_norm"
             ) from None
 
-    def _run_part(self, part: TrainingSteps, steps: Iterator[Part], advance: Callable[[int], None]) -> dict[str, float]:
-        """One pass over D_F (teacher and student) or D_P (student alone); returns the mean of each term.
+    def _run_pass(
+        self, steps: TrainingSteps, shards: Iterator[Shard], advance: Callable[[int], None]
+    ) -> dict[str, float]:
+        """One pass over D_F or D_P; returns the mean of each term of the loss.
 
-        The terms of a step are read once the next is under way: the device is never left waiting for a question.
+        The terms of a step are read once the next has been started, so that the device never waits for the host.
         """
         sums: dict[str, float] = {}
-        before: _Reading | None = None
+        before: PendingTerms | None = None
         self.model.train()
-        for index in range(len(part)):
-            step = next(steps).to(self.processes.device)  # before the seed: to start workers draws a number
-            torch.manual_seed(_step_seed(self.config.seed, self.epoch, part.part, index, self.processes.rank))
-            now = self._step(step, labelled=part.part == LABELLED)
+        for index in range(len(steps)):
+            shard = next(shards).to(self.processes.device)  # before the seed: to start workers draws a number
+            torch.manual_seed(_step_seed(self.config.seed, self.epoch, steps.stream, index, self.processes.rank))
+            now = self._step(shard)
             if before is not None:
-                self._take(before, sums)
+                self._add(before, sums)
             before = now
             advance(index + 1)
         assert before is not None
-        self._take(before, sums)
-        return {name: value / len(part) for name, value in sums.items()}
+        self._add(before, sums)
+        return {name: value / len(steps) for name, value in sums.items()}
 
-    def _step(self, part: Part, *, labelled: bool) -> "_Reading":
+    def _step(self, shard: Shard) -> PendingTerms:
         training = self.config.training
-        teacher_only = training.teacher_first and self.epoch == 0 and not len(self.unlabelled)
-        loss, terms = self.network(part, labelled=labelled, teacher_only=teacher_only)
+        loss, terms = self.network(shard)
         self.optimizer.zero_grad()
         (loss * self.processes.size).backward()  # gradients are averaged, and this is a share of a sum
-        if training.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.clip)
+        if training.max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.max_grad_norm)
         self.optimizer.step()
         self.scheduler.step()
         if self.average is not None:
             self.average.update(self.model, self.step)
         self.step += 1
-        values = self.processes.sum(torch.stack([loss.detach(), *terms.values()]))
-        return _Reading(self.step, ("loss", *terms), values)
+        values = self.processes.reduce_sum(torch.stack([loss.detach(), *terms.values()]))
+        return PendingTerms(self.step, ("loss", *terms), values)
 
-    def _take(self, reading: "_Reading", sums: dict[str, float]) -> None:
+    def _add(self, pending: PendingTerms, sums: dict[str, float]) -> None:
         """Add a step's terms up; a loss that is no number ends the run, on every process alike."""
-        terms = reading.terms()
+        terms = pending.terms()
         if not math.isfinite(terms["loss"]):
             found = ", ".join(f"{name} {value:g}" for name, value in terms.items() if name != "loss")
             raise TrainingError(
-                f"{self.folder.path}: epoch {self.epoch + 1}, step {reading.step}: expected a finite loss, got {found}; "
-                "the epochs before are saved, lower training.learning_rate or set training.clip"
+                f"{self.folder.path}: epoch {self.epoch + 1}, step {pending.step}: expected a finite loss, got {found}; "
+                "the epochs before are saved, lower training.learning_rate or set training.max_grad_norm"
             )
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value
@@ -375,23 +345,7 @@ class _Run:
             self.average.model.load_state_dict(state["average"])
 
 
-class _Reading:
-    """The terms of a step on their way from the device; `terms` waits for them, and not for what was asked of it since."""
-
-    def __init__(self, step: int, names: tuple[str, ...], values: Tensor) -> None:
-        self.step, self.names = step, names
-        self.values = values.to("cpu", non_blocking=values.is_cuda)
-        self.copied = torch.cuda.Event() if values.is_cuda else None
-        if self.copied is not None:
-            self.copied.record()
-
-    def terms(self) -> dict[str, float]:
-        if self.copied is not None:
-            self.copied.synchronize()
-        return dict(zip(self.names, self.values.tolist(), strict=True))
-
-
-def _step_seed(seed: int, epoch: int, part: int, step: int, rank: int) -> int:
-    """Of what a process draws on its device in a step, dropout above all."""
-    entropy = [seed, epoch, part, step, *([rank] if rank else [])]
+def _step_seed(seed: int, epoch: int, stream: int, step: int, rank: int) -> int:
+    """The seed of what a process draws on its device in a step, dropout above all."""
+    entropy = [seed, epoch, stream, step, *([rank] if rank else [])]
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))

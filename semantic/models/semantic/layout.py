@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from semantic.datasets.batches.builder import NONE, Batch
+from semantic.datasets.batches.tensors import NONE, Batch
 from semantic.models.saving import Sizes
 
 

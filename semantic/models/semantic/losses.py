@@ -1,63 +1,18 @@
-"""The terms of the training loss: pure functions of named tensors. Equations are section 3.4 of the SeMANTIC paper.
+"""The terms of SeMANTIC's loss beside the ranking: pure functions of named tensors. Equations are section 3.4 of the paper.
 
-Each is a mean over a batch. Where the batch is a part of a larger one, `counts` are the larger one's: the parts' terms, and
-their gradients, then add up to the whole's.
+Each is a mean over a batch. Where the batch is a shard of a larger one, `counts` are the larger one's: the shards' terms,
+and their gradients, then add up to the whole's.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from semantic.batching.shards import Counts
+from semantic.models.losses import pair_sum
+
 SMALLEST = 1e-12  # under a logarithm
-FEW_CANDIDATES = 32
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What the means of a batch are over: examples, (positive, negative) pairs, and products; at least 1 each."""
-
-    examples: int
-    pairs: int | Tensor
-    products: int | Tensor
-
-    @classmethod
-    def of(cls, positive: Bool[Tensor, "batch candidate"], keep: Bool[Tensor, "batch candidate"]) -> "Counts":
-        """The counts of a batch's kept candidates."""
-        positive = positive & keep
-        pairs = positive.sum(1) * (keep & ~positive).sum(1)
-        return cls(max(1, len(keep)), pairs.sum().clamp(min=1), keep.sum().clamp(min=1))
-
-
-def ranking_loss(
-    relevance: Float[Tensor, "batch candidate"],
-    positive: Bool[Tensor, "batch candidate"],
-    keep: Bool[Tensor, "batch candidate"],
-    margin: float = 1.0,
-    counts: Counts | None = None,
-) -> Float[Tensor, ""]:
-    """L_rank = max(0, margin - f(+) + f(-)), the mean over all (positive, negative) pairs of the batch; in [0, margin + 2]."""
-    total = _pair_sum(lambda plus, minus: F.relu(margin - plus + minus), relevance, positive, keep)
-    return total / (counts or Counts.of(positive, keep)).pairs
-
-
-def softmax_ranking_loss(
-    logits: Float[Tensor, "batch candidate"],
-    positive: Bool[Tensor, "batch candidate"],
-    keep: Bool[Tensor, "batch candidate"],
-    counts: Counts | None = None,
-) -> Float[Tensor, ""]:
-    """-log softmax of a positive against the negatives, the other positives left out; mean over positives, then examples.
-
-    Departs from the paper's hinge: InfoNCE (van den Oord et al., 2018) over as many negatives as the pool holds.
-    """
-    positive = positive & keep
-    negatives = logits.masked_fill(~keep | positive, -torch.inf).logsumexp(1, keepdim=True)
-    terms = (torch.logaddexp(negatives, logits) - logits).masked_fill(~positive, 0.0)
-    return (terms.sum(1) / positive.sum(1).clamp(min=1)).sum() / (counts or Counts.of(positive, keep)).examples
 
 
 def divergence_loss(
@@ -67,7 +22,7 @@ def divergence_loss(
     counts: Counts | None = None,
 ) -> Float[Tensor, ""]:
     """L_JS = max(0, g(+) - g(-)), the mean over all (positive, negative) pairs of the batch."""
-    total = _pair_sum(lambda plus, minus: F.relu(plus - minus), distance, positive, keep)
+    total = pair_sum(lambda plus, minus: F.relu(plus - minus), distance, positive, keep)
     return total / (counts or Counts.of(positive, keep)).pairs
 
 
@@ -111,7 +66,7 @@ def state_value_loss(
 
     For a set slot, -log softmax of scale * cos(student's value, gold value) over the distinct gold values that the slot has in
     the batch; `same` says which examples share a value. For every slot, the cross-entropy of "set". Departs from the
-    paper's MSE, which unset slots, the most, dominate. The student may be that of the examples `own` of the batch only.
+    paper's MSE, in which unset slots outweigh the rest. `student` may be a shard, the examples `own` of the whole batch.
     """
     is_set = teacher_set > 0
     logits = scale * torch.einsum("bsd,csd->bsc", F.normalize(student, dim=-1), F.normalize(teacher.detach(), dim=-1))
@@ -137,20 +92,8 @@ def _kl(p: Tensor, q: Tensor) -> Tensor:
     return (p * (p.clamp(min=SMALLEST).log() - q.clamp(min=SMALLEST).log())).sum(-1)
 
 
-def _pair_sum(term: Callable[[Tensor, Tensor], Tensor], values: Tensor, positive: Tensor, keep: Tensor) -> Tensor:
-    """Sum over pairs (i positive, j negative) of term(values_i, values_j)."""
-    positive = positive & keep
-    # Among few candidates all pairs cost less than waiting for the device to say how many positives there are.
-    width = positive.shape[1] if positive.shape[1] <= FEW_CANDIDATES else int(positive.sum(1).max())
-    held, index = positive.to(torch.int8).sort(dim=1, descending=True, stable=True)
-    held, index = held[:, :width].bool(), index[:, :width]  # [batch, positive]
-    real = held[:, :, None] & (~positive & keep)[:, None, :]
-    pairs = term(values.gather(1, index)[:, :, None], values[:, None, :])
-    return pairs.masked_fill(~real, 0.0).sum()
-
-
 DIVERGENCES = {"jensen_shannon": jensen_shannon, "symmetric_kl": symmetric_kl}
-"""By the names of `loss.divergence`."""
+"""By the names of `model.loss.divergence`."""
 
 
 def slot_distance(

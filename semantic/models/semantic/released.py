@@ -11,19 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from semantic.batching.inputs import InputSpec
 from semantic.config.loading import make_config
 from semantic.config.schema import Config
 from semantic.dst.schema import MMD, SIMMC, SlotSchema
-from semantic.models.building import load_tokenizer
-from semantic.models.saving import Sizes
 from semantic.models.semantic.paper import Semantic
+from semantic.models.text_checkpoints import load_tokenizer
 from semantic.runs.folder import RunFolder
+from semantic.runtime.errors import UserError
 
 
-class ReleasedError(ValueError):
+class ReleasedError(UserError):
     """A file that is not a released checkpoint. The message says where, what was expected and what was found."""
-
-    exit_code = 2  # of the command line
 
 
 ENTRY = "context_text_encoder"
@@ -32,9 +31,9 @@ UNUSED = ("get_state_aware.hidden_state",)  # a parameter the released forward n
 STACKS = {
     "history_encoder": "turn_text.attention",
     "attrs_encoder": "product_text.attention",
-    "state_encoder": "teacher.attention",
-    "state_value_pred": "student.predictor",
-    "state_learner": "student.attention",
+    "state_encoder": "state.teacher.attention",
+    "state_value_pred": "state.student.predictor",
+    "state_learner": "state.student.attention",
     "context_text_self_attention": "context_text",
     "context_image_self_attention": "context_image",
 }
@@ -116,8 +115,14 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
     model = {"dim": words.shape[1], "heads": heads, "layers": layers, "inner": inner, "interaction": {"hops": hops}}
     model["image"] = {"frozen": simmc}
     config = make_config({"preset": "released", "experiment": "released", "model": model})
-    sizes = Sizes(len(words), len(positions), 0, schema.slots, tuple((key,) for key in KEY_IDS[schema.name]))
-    ours = Semantic(config.model, sizes)
+    spec = InputSpec(
+        vocabulary=len(words),
+        pad=0,
+        positions=len(positions),
+        slots=schema.slots,
+        key_tokens=tuple((key,) for key in KEY_IDS[schema.name]),
+    )
+    ours = Semantic(config.model, spec)
     # A module used twice under two names (the shared word tables) appears twice in our state dict.
     expected = {name: value.shape for name, value in ours.state_dict().items()}
     shared = {n: n.replace("product_text.words", "turn_text.words") for n in expected}

@@ -1,0 +1,217 @@
+"""What every model offers, and all that the rest of the package asks of one.
+
+A model encodes products and queries apart and scores the one against the other:
+
+    rows = encode_products(products)     one row a product, of a declared shape and dtype; kept on disk as they are
+    query = encode_query(contexts)       one query a context: a tensor, or a dataclass of tensors
+    score(query, ProductRows)            a number for each query and candidate, higher is better
+
+Training and ranking score by the same `score`. A model whose products depend on the query (a cross-encoder) lets its rows
+hold what it reads of a product, and does the rest in `score`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from semantic.batching.inputs import Inputs, InputSpec
+from semantic.batching.opening import open_batches
+from semantic.batching.shards import Shard
+from semantic.config.errors import ConfigError
+from semantic.config.schema import ModelConfig
+from semantic.datasets.batches.builder import BatchBuilder
+from semantic.datasets.batches.tensors import Batch, Contexts, Products, map_tensors
+from semantic.datasets.store.store import Store
+from semantic.encoders.attention import AttentionLayer
+from semantic.encoders.image import Backbone
+from semantic.models.saving import SavedModel
+from semantic.runtime.progress import Progress
+
+Q = TypeVar("Q")
+
+
+@dataclass(frozen=True)
+class ProductRows:
+    """The rows of candidates, a leading size of 1 standing for candidates that all queries share.
+
+    `squared_norms` are those of each row over its last axis, where they are known: cosines need them, so those of a
+    catalogue are computed once.
+    """
+
+    rows: Shaped[Tensor, "#query candidate *row"]
+    squared_norms: Float[Tensor, "#query candidate *rest"] | None = None
+
+    @classmethod
+    def of(
+        cls, rows: Shaped[Tensor, "product *row"], candidates: Int[Tensor, "query candidate"] | None
+    ) -> "ProductRows":
+        """The rows that `candidates` point at (padding reads row 0), or all rows for every query."""
+        return cls(rows.unsqueeze(0) if candidates is None else rows[candidates.clamp(min=0)])
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is minimised, and the named terms it is made of (for the record; they need not add up to it)."""
+
+    total: Float[Tensor, ""]
+    terms: Mapping[str, Float[Tensor, ""]]
+
+    @classmethod
+    def sum(cls, **terms: Float[Tensor, ""]) -> "Loss":
+        """The loss that is the sum of its terms."""
+        return cls(torch.stack(list(terms.values())).sum(), terms)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Weights over named things, which say why: a table on the pages, one line a label, one column a source.
+
+    `query` holds what a query says of itself, `products` what each of its candidates adds.
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    query: Mapping[str, Float[Tensor, "query label"]] = field(default_factory=dict)
+    products: Mapping[str, Float[Tensor, "query candidate label"]] = field(default_factory=dict)
+
+
+class Model(SavedModel):
+    """A ranking of products for contexts.
+
+    A subclass names its `Config`, calls `super().__init__`, and implements the four abstract methods. `encode_products`,
+    `encode_query` and `loss` run under the run's autocast; `score` runs without, in float32 at least.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+
+    def __init__(self, config: ModelConfig, spec: InputSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        self.tokenizer: Tokenizer | None = None
+
+    @property
+    def inputs(self) -> Inputs:
+        """What batches must hold for this model; word pieces they hold always."""
+        return Inputs()
+
+    @property
+    @abstractmethod
+    def product_shape(self) -> tuple[int, ...]:
+        """The shape of one product's row."""
+
+    product_dtype: torch.dtype = torch.float32
+    """What rows are stored in."""
+
+    @abstractmethod
+    def encode_products(self, products: Products) -> Shaped[Tensor, "product *row"]:
+        """A row a product; it depends on no query."""
+
+    @abstractmethod
+    def encode_query(self, contexts: Contexts) -> Any:
+        """The queries of contexts: a tensor, or a dataclass of tensors, with the query as first axis."""
+
+    @abstractmethod
+    def score(self, query: Any, products: ProductRows) -> Float[Tensor, "query candidate"]:
+        """How well each candidate answers each query; the score of padding means nothing."""
+
+    @abstractmethod
+    def loss(self, shard: Shard) -> Loss:
+        """The loss of a process's shard of a training step: its share of the whole batch's mean."""
+
+    def explain(self, query: Any, products: ProductRows) -> Sequence[Explanation]:
+        """Why candidates are scored as they are; nothing by default."""
+        del query, products
+        return ()
+
+    def initialise(self, text_encoder: nn.Module | None) -> None:
+        """Take over weights from checkpoints, once, after the model was made; `text_encoder` is `text.checkpoint`'s.
+
+        Raises:
+            ConfigError: there is a text checkpoint, and the model has no use for its weights.
+        """
+        if text_encoder is not None:
+            raise ConfigError(
+                f"model.text.checkpoint: expected null, as {self.config.name} reads no checkpoint, got one"
+            )
+
+    def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
+        """Learn what the products alone teach, before the first epoch; nothing by default.
+
+        Every product may be read, those of test dialogues too: a catalogue is known when it is searched. No dialogue,
+        positive or state may be.
+        """
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The optimiser's groups, in torch's form; a group without "lr" takes the run's learning rate."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
+    def compilable(self) -> Iterable[nn.Module]:
+        """The modules that torch.compile may compile: those whose work does not depend on the data."""
+        for module in self.modules():
+            if isinstance(module, AttentionLayer):
+                yield module
+            elif isinstance(module, Backbone):
+                yield module.network
+
+    def direct_form(self) -> "DirectForm | None":
+        """The same function in its plainest order of computation, which the bench sets this one beside; None: there is none."""
+        return None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; the CPU for a model without any."""
+        return next(chain(self.parameters(), self.buffers()), torch.empty(0)).device
+
+    def open_batches(self, store: Store, progress: Progress | None = None, *, dialogues: bool = True) -> BatchBuilder:
+        """A builder of this model's batches over a store; see `semantic.batching.opening`."""
+        return open_batches(
+            store, self.spec, self.inputs, self.tokenizer, self.device, progress or Progress(), dialogues=dialogues
+        )
+
+    def scores(self, query: Any, rows: Shaped[Tensor, "product *row"], candidates: Tensor | None) -> Tensor:
+        """`score` of the rows that `candidates` [query, candidate] point at (None: all), outside of autocast."""
+        with full_precision(rows.device):
+            if rows.dtype in (torch.bfloat16, torch.float16):
+                rows = rows.float()
+            return self.score(query, ProductRows.of(rows, candidates))
+
+
+class DirectForm:
+    """A model's function computed the plain way, on the same weights: what its speed is measured against."""
+
+    @abstractmethod
+    def lay_out(self, batch: Batch) -> Any:
+        """The batch as the direct form takes it."""
+
+    @abstractmethod
+    def loss(self, laid_out: Any, shard: Shard) -> Loss:
+        """The model's `loss` of a shard whose batch was laid out."""
+
+    @abstractmethod
+    def score(self, laid_out: Any) -> Float[Tensor, "query candidate"]:
+        """The score of every context and candidate of a batch that was laid out."""
+
+
+def full_precision(device: torch.device) -> torch.autocast:
+    """A block in which autocast is off."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def some_queries(query: Q, part: slice) -> Q:
+    """The queries in `part`."""
+    return map_tensors(query, lambda tensor: tensor[part])
+
+
+def query_tensor(query: Any) -> Tensor:
+    """The first tensor of queries: its length is their number, its device theirs."""
+    found: list[Tensor] = []
+    map_tensors(query, lambda tensor: found.append(tensor) or tensor)  # type: ignore[func-returns-value]
+    return found[0]

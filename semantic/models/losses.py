@@ -1,0 +1,78 @@
+"""Ranking losses that any model may use: pure functions of scores, and the configuration that names one.
+
+Each is a mean over a batch. Where the batch is a shard of a larger one, `counts` are the larger one's: the shards' losses,
+and their gradients, then add up to the whole's.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from semantic.batching.shards import Counts
+from semantic.config.schema import Section
+
+FEW_CANDIDATES = 32
+
+
+class Hinge(Section):
+    """A margin between each positive and each negative."""
+
+    kind: Literal["hinge"] = Field("hinge", description="max(0, margin - f(+) + f(-)) over pairs, the paper's")
+    margin: float = Field(1.0, ge=0, description="between the scores of a positive and a negative")
+
+
+class SampledSoftmax(Section):
+    """A softmax over an example's candidates."""
+
+    kind: Literal["sampled_softmax"] = Field(
+        "sampled_softmax", description="-log softmax of a positive over the negatives"
+    )
+    scale: float = Field(20.0, gt=0, description="start of the learned scale that turns cosines into logits")
+
+
+Ranking = Annotated[Hinge | SampledSoftmax, Field(discriminator="kind")]
+
+
+def hinge_loss(
+    relevance: Float[Tensor, "batch candidate"],
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+    margin: float = 1.0,
+    counts: Counts | None = None,
+) -> Float[Tensor, ""]:
+    """L_rank = max(0, margin - f(+) + f(-)), the mean over all (positive, negative) pairs of the batch; in [0, margin + 2]."""
+    total = pair_sum(lambda plus, minus: F.relu(margin - plus + minus), relevance, positive, keep)
+    return total / (counts or Counts.of(positive, keep)).pairs
+
+
+def sampled_softmax_loss(
+    logits: Float[Tensor, "batch candidate"],
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+    counts: Counts | None = None,
+) -> Float[Tensor, ""]:
+    """-log softmax of a positive against the negatives, the other positives left out; mean over positives, then examples.
+
+    InfoNCE (van den Oord et al., 2018) over an example's negatives; departs from SeMANTIC's hinge.
+    """
+    positive = positive & keep
+    negatives = logits.masked_fill(~keep | positive, -torch.inf).logsumexp(1, keepdim=True)
+    terms = (torch.logaddexp(negatives, logits) - logits).masked_fill(~positive, 0.0)
+    return (terms.sum(1) / positive.sum(1).clamp(min=1)).sum() / (counts or Counts.of(positive, keep)).examples
+
+
+def pair_sum(term: Callable[[Tensor, Tensor], Tensor], values: Tensor, positive: Tensor, keep: Tensor) -> Tensor:
+    """Sum over pairs (i positive, j negative) of term(values_i, values_j)."""
+    positive = positive & keep
+    # Among few candidates all pairs cost less than waiting for the device to say how many positives there are.
+    width = positive.shape[1] if positive.shape[1] <= FEW_CANDIDATES else int(positive.sum(1).max())
+    held, index = positive.to(torch.int8).sort(dim=1, descending=True, stable=True)
+    held, index = held[:, :width].bool(), index[:, :width]  # [batch, positive]
+    real = held[:, :, None] & (~positive & keep)[:, None, :]
+    pairs = term(values.gather(1, index)[:, :, None], values[:, None, :])
+    return pairs.masked_fill(~real, 0.0).sum()

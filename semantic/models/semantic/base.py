@@ -1,0 +1,209 @@
+"""What the paper's method and the one for small data share: photos, interaction with the state, scoring, the joint loss."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from semantic.batching.inputs import Inputs
+from semantic.batching.shards import Shard
+from semantic.config.schema import ModelConfig, Section
+from semantic.datasets.batches.tensors import Batch, Contexts, Products
+from semantic.dst.interaction import DialogueStateInteraction
+from semantic.dst.state import DialogueState, GoldValues, StateEncoders, TurnVectors, TurnWords
+from semantic.encoders.image import Backbone
+from semantic.encoders.words import BatchWords
+from semantic.models.interface import DirectForm, Explanation, Loss, Model, ProductRows
+from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
+from semantic.models.semantic.scoring import Match, Query, Side, match
+
+
+class PhotoSource(Section):
+    """Where photo vectors come from."""
+
+    backbone: str = Field("resnet18", description="torchvision or timm model name")
+    weights: str | None = Field(
+        None, description="'pretrained' (hub), a safetensors file, or null for weights from scratch"
+    )
+    features: str | None = Field(
+        None, description=".npy file [product, feature] in the store's order, read instead of running a backbone"
+    )
+
+
+class SemanticConfig(ModelConfig):
+    """What the configurations of both methods hold."""
+
+    image: PhotoSource
+    loss: LossConfig
+
+    @property
+    def features_file(self) -> str | None:
+        return self.image.features
+
+
+@dataclass(frozen=True)
+class ContextReading:
+    """A context: its vectors c_T and c_V, what the student reads the state from, and the share of attention on photos."""
+
+    text: Float[Tensor, "batch 1 dim"]
+    image: Float[Tensor, "batch 1 dim"]
+    evidence: TurnVectors | TurnWords
+    photo_share: Float[Tensor, "batch"] | None = None
+
+
+class StateAwareModel(Model):
+    """f(dialogue, product) = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV)), with the dialogue state in every x.
+
+    A row of a product is [p_T, p_V]. The teacher encodes the state from gold slot values, the student infers it from the
+    context; ranking uses the student alone. A subclass makes the modules declared here and reads contexts and products.
+    """
+
+    config: SemanticConfig
+    dim: int
+    backbone: Backbone | None
+    state: StateEncoders
+    text_interaction: DialogueStateInteraction
+    image_interaction: DialogueStateInteraction
+    log_scale: nn.Parameter | None
+
+    @property
+    @abstractmethod
+    def word_table(self) -> nn.Embedding:
+        """W_emb, which slot keys and values are read from."""
+
+    @abstractmethod
+    def read_products(self, products: Products, words: BatchWords) -> Float[Tensor, "product 2 dim"]:
+        """[p_T, p_V] of products; a missing photo gives a zero vector."""
+
+    @abstractmethod
+    def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
+        """The vectors of contexts, and what the student reads."""
+
+    def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"] | None:
+        """w, the weight of the photo cosine; None: one."""
+        del reading
+        return None
+
+    @abstractmethod
+    def state_terms(self, student: DialogueState, teacher: DialogueState, shard: Shard) -> dict[str, Tensor]:
+        """The terms of the loss that draw the student's state to the teacher's, weighed."""
+
+    @property
+    def inputs(self) -> Inputs:
+        if self.config.image.features is not None:
+            return Inputs(Path(self.config.image.features), "own")
+        assert self.backbone is not None
+        return Inputs(self.backbone if self.backbone.cacheable else "pictures", "own")
+
+    @property
+    def product_shape(self) -> tuple[int, ...]:
+        return (2, self.dim)
+
+    def encode_products(self, products: Products) -> Float[Tensor, "product 2 dim"]:
+        return self.read_products(products, self.words())
+
+    def encode_query(self, contexts: Contexts) -> Query:
+        """The contexts in the spaces of the states that the student infers from them."""
+        words = self.words()
+        reading = self.read_contexts(contexts, words)
+        return self.query(reading, self.state.infer(words, reading.evidence))
+
+    def score(self, query: Query, products: ProductRows) -> Float[Tensor, "query candidate"]:
+        return self.match(query, products).relevance
+
+    def loss(self, shard: Shard) -> Loss:
+        """The joint loss of teacher and student on labelled examples, the student's alone on others."""
+        batch = self._with_features(shard.batch)
+        words = self.words(batch)
+        rows = self.read_products(batch.products, words)
+        reading = self.read_contexts(batch.contexts, words)
+        inferred = self.state.infer(words, reading.evidence)
+        student = self.match(self.query(reading, inferred), ProductRows.of(rows, batch.candidates))
+        if not shard.labelled:
+            return student_loss(student, shard, self.config.loss)
+        gold = self.state.encode(words, GoldValues(batch.contexts.state_tokens, batch.contexts.state_keep))
+        teacher = self.match(self.query(reading, gold), ProductRows.of(rows, batch.candidates))
+        return joint_loss(teacher, student, self.state_terms(inferred, gold, shard), shard, self.config.loss)
+
+    def explain(self, query: Query, products: ProductRows) -> Sequence[Explanation]:
+        """The attention of the last hop, a_K, of the dialogue and of each product over the slots."""
+        found = self.match(query, products)
+        return (
+            Explanation(
+                "Hop attention over the slots",
+                self.spec.slots,
+                {"dialogue text": found.context_text, "dialogue photos": found.context_image},
+                {"text": found.product_text, "photo": found.product_image},
+            ),
+        )
+
+    def compilable(self) -> Iterable[nn.Module]:
+        return [*super().compilable(), self.text_interaction, self.image_interaction]
+
+    def direct_form(self) -> DirectForm:
+        from semantic.models.semantic.direct import (
+            SemanticDirectForm,  # it knows this class, and the bench alone wants it
+        )
+
+        return SemanticDirectForm(self)
+
+    def query(self, reading: ContextReading, state: DialogueState) -> Query:
+        """The context in the spaces of a state."""
+        weight = self.photo_weight(reading)
+        text = Side.of(self.text_interaction, state.embeddings, reading.text)
+        return Query(text, Side.of(self.image_interaction, state.embeddings, reading.image), weight)
+
+    def match(self, query: Query, products: ProductRows) -> Match:
+        return match(query, products, self.text_interaction, self.image_interaction, self.log_scale)
+
+    def words(self, batch: Batch | None = None) -> BatchWords:
+        """The word table, or the rows of it that a batch needs."""
+        table = self.word_table
+        if batch is None:
+            return BatchWords(table.weight, pad=self.spec.pad)
+        contexts, products = batch.contexts, batch.products
+        used = [contexts.turn_tokens, contexts.state_tokens, products.tokens, self.state.key_tokens]
+        return BatchWords.of(table, *used, *self.other_words())
+
+    def other_words(self) -> Sequence[Tensor]:
+        """Words that every batch needs, whatever its texts."""
+        return ()
+
+    def image_features(self, photos: Tensor) -> Float[Tensor, "photo feature"]:
+        """Backbone features of pictures; features computed beforehand pass through."""
+        if photos.dtype != torch.uint8:
+            return photos.to(self.word_table.weight.dtype)
+        if self.backbone is None:
+            raise ValueError("photos: expected features [photo, feature], as this model was trained on, got pictures")
+        if not len(photos):
+            return torch.zeros(0, self.backbone.features, device=photos.device)
+        return self.backbone(photos)
+
+    def _with_features(self, batch: Batch) -> Batch:
+        """The batch with features for pictures, by one call of the backbone: statistics over processes need as many on each."""
+        products, contexts = batch.products, batch.contexts
+        own, shown = self.image_features(torch.cat([products.photos, contexts.photos])).split(
+            [len(products.photos), len(contexts.photos)]
+        )
+        return replace(batch, products=replace(products, photos=own), contexts=replace(contexts, photos=shown))
+
+    def shown_photos(
+        self, contexts: Contexts, encoder: nn.Module
+    ) -> tuple[Float[Tensor, "turn photo dim"], Bool[Tensor, "turn photo"]]:
+        """The vectors of the photos each turn shows, and which places hold one."""
+        shown, keep = contexts.turn_photos, contexts.turn_photos >= 0
+        if not bool(keep.any()):
+            return self.word_table.weight.new_zeros(*shown.shape, self.dim), keep
+        return encoder(self.image_features(contexts.photos))[shown.clamp(min=0)], keep
+
+
+def context_turns(contexts: Contexts, vectors: Float[Tensor, "turn *dim"]) -> tuple[Tensor, Bool[Tensor, "batch turn"]]:
+    """What belongs to each turn of each context [batch, turn, ...], zeros where there is no turn, and where there is one."""
+    keep = contexts.turns >= 0
+    found = vectors[contexts.turns.clamp(min=0)]
+    return found.masked_fill(~keep.view(*keep.shape, *[1] * (found.dim() - 2)), 0.0), keep

@@ -1,0 +1,231 @@
+"""SeMANTIC for small data: few layers, and those that there are start from what words and photos match already.
+
+The paper's recipe starves on a few hundred dialogues. Here teacher, student, interaction and cosines of text and photo
+vectors are the paper's, and what surrounds them is not:
+
+    text        u = sum_i a_i W_emb[w_i], a weighted bag of words; words that a product's text lacks are guessed from its photo
+    photo       v = the catalogue's PCA whitening of frozen features: a photo is nearest to itself
+    context     c_T: the last turn plus a weighted mean of all; c_V: the shown photo that the words point at, or none
+    state       S = scale (weight K + V); the student reads the values V off the words of the context
+    relevance   f = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV)), w a learned gate times the attention on photos
+    loss        softmax over many shared negatives; which of the batch's values each slot has, in place of the MSE
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from semantic.batching.inputs import Inputs, InputSpec
+from semantic.batching.shards import Shard
+from semantic.config.schema import NaturalInt, PositiveInt, Section, Share, TextSource
+from semantic.datasets.batches.builder import BatchBuilder
+from semantic.datasets.batches.tensors import Contexts, Products
+from semantic.dst.interaction import DialogueStateInteraction
+from semantic.dst.state import DialogueState, GoldValues, SlotValues, TurnWords, ValueState, ValueStates, WordReader
+from semantic.encoders.bag import BagEncoder
+from semantic.encoders.completion import TextCompletion
+from semantic.encoders.context import PooledContext, identity_linear
+from semantic.encoders.image import Backbone, WhitenedImageEncoder
+from semantic.encoders.words import BatchWords, WordTables
+from semantic.models.interface import full_precision
+from semantic.models.losses import Ranking, SampledSoftmax
+from semantic.models.semantic.base import (
+    ContextReading,
+    PhotoSource,
+    SemanticConfig,
+    StateAwareModel,
+    context_turns,
+)
+from semantic.models.semantic.catalogue import fit_completion
+from semantic.models.semantic.joint import LossConfig
+from semantic.models.semantic.losses import state_value_loss
+from semantic.models.text_checkpoints import load_tables, to_unit_deviation
+
+
+class BagConfig(TextSource):
+    """The word table, and texts as bags of its words."""
+
+    table_scale: Literal["checkpoint", "unit"] = Field(
+        "unit", description="the word table scaled to deviation 1, or as it is"
+    )
+    word_dropout: Share = Field(0.1, description="share of a turn's words that are left out in training")
+    completion: bool = Field(
+        False, description="guess the words that a product's text lacks from its photo and its other words"
+    )
+    completion_epochs: NaturalInt = Field(60, description="passes over the catalogue that teach the guessing")
+
+
+class InteractionConfig(Section):
+    """Dialogue State Interaction; W starts as the identity on the text side and as zero, without effect, on the image side."""
+
+    hops: NaturalInt = Field(1, description="K")
+    temperature: float = Field(0.1, gt=0, description="the softmax over slots is of cosine / temperature")
+
+
+class SmallDataLoss(LossConfig):
+    """What is minimised; divergence and correlation are off."""
+
+    ranking: Ranking = SampledSoftmax()
+    divergence_weight: float = Field(0.0, ge=0, description="0 switches the term off")
+    correlation_weight: float = Field(0.0, ge=0, description="0 switches the term off")
+    state_weight: float = Field(
+        0.1, ge=0, description="of which of the batch's values each slot has; 0 switches it off"
+    )
+
+
+class SmallDataConfig(SemanticConfig):
+    """The choices of the method for small data."""
+
+    name: str = "semantic_small_data"
+    dim: PositiveInt = Field(384, description="D_out; with a text checkpoint its width")
+    dropout: Share = Field(0.1, description="of a text's vector")
+    state_scale: float = Field(0.3, gt=0, description="S = state_scale (key weight K + V)")
+    gate_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
+    )
+    text: BagConfig = BagConfig()
+    image: PhotoSource = PhotoSource()
+    interaction: InteractionConfig = InteractionConfig()
+    loss: SmallDataLoss = SmallDataLoss()
+
+    @property
+    def uses_catalogue_words(self) -> bool:
+        return self.text.completion
+
+
+class SmallDataSemantic(StateAwareModel):
+    """The method for small data; the backbone is frozen, so that its features are computed once."""
+
+    Config = SmallDataConfig
+    config: SmallDataConfig
+
+    def __init__(self, config: SmallDataConfig, spec: InputSpec) -> None:
+        super().__init__(config, spec)
+        self.dim = dim = config.dim
+        words = WordTables(spec.vocabulary, spec.positions, dim, spec.pad)
+        self.turn_text = BagEncoder(words, config.text.word_dropout, config.dropout)
+        self.product_text = BagEncoder(words, 0.0, config.dropout)
+        self.product_projection = identity_linear(dim)
+
+        features = spec.image_features
+        self.backbone: Backbone | None = None
+        if features is None:
+            self.backbone = Backbone(config.image.backbone, frozen=True, batch_norm="eval")
+            features = self.backbone.features
+        self.image = WhitenedImageEncoder(features, dim)
+        self.completion: TextCompletion | None = None
+        if config.text.completion and spec.catalogue_words:
+            self.completion = TextCompletion(spec.catalogue_words, spec.vocabulary, features)
+
+        self.context = PooledContext(dim, spec.context_turns)
+        student = WordReader(len(spec.slots), dim, spec.context_turns)
+        self.state = ValueStates(
+            spec.key_tokens, ValueState(config.state_scale), student, unset=spec.unset_tokens, pad=spec.pad
+        )
+        self.text_interaction = self._interaction("identity")
+        self.image_interaction = self._interaction("zero")
+        self.photo_gate = nn.Parameter(torch.tensor(2.0))
+        ranking = config.loss.ranking
+        softmax = isinstance(ranking, SampledSoftmax)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(ranking.scale))) if softmax else None
+
+    def _interaction(self, start: str) -> DialogueStateInteraction:
+        c = self.config.interaction
+        return DialogueStateInteraction(self.dim, c.hops, affine=False, temperature=c.temperature, start=start)
+
+    @property
+    def inputs(self) -> Inputs:
+        return replace(super().inputs, states="whole batch")
+
+    def initialise(self, text_encoder: nn.Module | None) -> None:
+        if text_encoder is not None:
+            load_tables(self.turn_text.words, text_encoder, self.dim)
+        if self.config.text.table_scale == "unit":
+            to_unit_deviation(self.word_table)
+        if self.backbone is not None and self.config.image.weights is not None:
+            self.backbone.load(self.config.image.weights)
+
+    def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
+        """Whiten the photos' features, and learn to guess the words that texts leave out."""
+        device = self.word_table.weight.device
+        has_photo = np.asarray(builder.store.has_photo)
+        self.image.fit(torch.from_numpy(np.asarray(builder.photos[has_photo])).to(device))
+        if self.completion is None:
+            return
+        products = builder.products(np.arange(builder.store.num_products)).to(device)
+        with torch.no_grad():
+            present = self.completion.present(products.tokens, products.keep)
+            features = self._standard_features(self.image_features(products.photos), products.has_photo)
+        self.train()
+        fit_completion(self.completion, present, features, self.config.text.completion_epochs, seed, advance)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Gates have a learning rate of their own; text completion is trained before, on the catalogue."""
+        gates = [self.photo_gate, self.context.photo_position, self.context.sink]
+        gates += [self.state.student.position, self.state.student.unset]
+        apart = {id(p) for p in [*gates, *(self.completion.parameters() if self.completion is not None else ())]}
+        others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+        rate = self.config.gate_learning_rate
+        return [{"params": others}, {"params": gates, **({} if rate is None else {"lr": rate})}]
+
+    @property
+    def word_table(self) -> nn.Embedding:
+        return self.turn_text.words.words
+
+    def other_words(self) -> Sequence[Tensor]:
+        return () if self.completion is None else (self.completion.words,)
+
+    def read_products(self, products: Products, words: BatchWords) -> Float[Tensor, "product 2 dim"]:
+        features = self.image_features(products.photos)
+        guessed = guessed_words = None
+        if self.completion is not None:
+            present = self.completion.present(products.tokens, products.keep)
+            guessed = self.completion(present, self._standard_features(features, products.has_photo))
+            guessed_words = self.completion.words
+        text = self.product_text(words, products.tokens, products.keep, guessed, guessed_words)
+        image = self.image(features).masked_fill(~products.has_photo.unsqueeze(1), 0.0)
+        return torch.stack([self.product_projection(text), image], dim=1)
+
+    def _standard_features(
+        self, features: Float[Tensor, "product feature"], has_photo: Bool[Tensor, "product"]
+    ) -> Float[Tensor, "product feature"]:
+        """Features with mean 0 and deviation 1 over the catalogue, the mean where there is no photo."""
+        return self.image.standard(features).masked_fill(~has_photo.unsqueeze(1), 0.0)
+
+    def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
+        texts, keep = context_turns(contexts, self.turn_text(words, contexts.turn_tokens, contexts.turn_keep))
+        photos, shown = self.shown_photos(contexts, self.image)
+        at = contexts.turns.clamp(min=0)
+        text, image, share = self.context(texts, keep, photos[at], shown[at] & keep.unsqueeze(-1))
+        said = TurnWords(contexts.turn_tokens[at], contexts.turn_keep[at] & keep.unsqueeze(-1))
+        return ContextReading(text.unsqueeze(1), image.unsqueeze(1), said, share)
+
+    def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"]:
+        return self.photo_gate * reading.photo_share
+
+    def state_terms(self, student: DialogueState, teacher: DialogueState, shard: Shard) -> dict[str, Tensor]:
+        """Which of the whole batch's values each slot has, and whether it has one."""
+        weight = self.config.loss.state_weight
+        if not weight:
+            return {}
+        tokens, gold, inferred = shard.batch.contexts.state_tokens, teacher.values, student.values
+        own = slice(None)
+        if shard.states is not None:
+            tokens, own = shard.states.state_tokens, shard.own
+            with torch.no_grad():
+                gold = self.state.gold_values(self.words(), GoldValues(tokens, shard.states.state_keep))
+        assert isinstance(gold, SlotValues)
+        assert isinstance(inferred, SlotValues)
+        same = (tokens[:, :, None] == tokens.transpose(0, 1)[None]).all(-1)  # [example, slot, example]
+        with full_precision(tokens.device):
+            term = state_value_loss(inferred.values, gold.values, inferred.is_set, gold.is_set, same, own=own)
+        return {"state_values": weight * term}
