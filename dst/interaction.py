@@ -102,9 +102,9 @@ class DialogueStateInteraction(nn.Module):
         """
         with torch.autocast(start.device.type, enabled=False):
             start = start.to(space.basis.dtype)
+            products = _products(space.basis if towards is None else torch.cat([space.basis, towards], dim=1), start)
             if squared is None:
                 squared = torch.linalg.vector_norm(start, dim=-1).square()
-            products = _products(space.basis if towards is None else torch.cat([space.basis, towards], dim=1), start)
             gram, slots = space.gram, space.slots
             factor = (_root(gram.diagonal(dim1=1, dim2=2)) * self.temperature).reciprocal().unsqueeze(2)
             if towards is not None:

@@ -216,9 +216,10 @@ class Semantic(StateAwareModel):
         return self.turn_text.words.words
 
     def read_products(self, products: Products, words: BatchWords) -> Float[Tensor, "product 2 dim"]:
-        photos = self.image(self.image_features(products.photos)).unsqueeze(1)
+        features = self.image_features(products.photos)
         text = self.product_text(words, products.tokens, products.keep)
-        return torch.stack([text, self._pool_photos(photos, products.has_photo.unsqueeze(1))], dim=1)
+        image = self._pool_photos(self.image(features).unsqueeze(1), products.has_photo.unsqueeze(1))
+        return torch.stack([text, image], dim=1)
 
     def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
         texts, keep = context_turns(contexts, self.turn_text(words, contexts.turn_tokens, contexts.turn_keep))
