@@ -77,7 +77,7 @@ def prepare(
         partial.mkdir(parents=True, exist_ok=True)
         _keep_photos(out)
         _check_disk(out, catalogue, dialogue_bytes, products)
-        corpus.report(faults)
+        corpus.report_malformed_products(faults)
         prepared = prepare_products(corpus, partial, products, source["catalogue"], faults, progress, team)
         splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, team)
         team.close()
