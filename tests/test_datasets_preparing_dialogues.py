@@ -274,7 +274,7 @@ def test_a_small_corpus_starts_no_process(tmp_path: Path, monkeypatch: pytest.Mo
     def refuse(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(workers.Workers, "_hand_out", refuse)
+    monkeypatch.setattr(workers.Workers, "_submit", refuse)
     corpus = open_corpus(simmc(tmp_path / "root"), SLOTS)
     prepare(corpus, tmp_path / "store", workers=2)
     assert isinstance(open_store(tmp_path / "store"), Store)
