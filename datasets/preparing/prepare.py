@@ -125,7 +125,7 @@ def _finished_store(out: Path, settings: dict[str, Any], overwrite: bool) -> dic
     DataError for anything else in `out`; with `overwrite`, a store there is deleted.
     """
     if overwrite:
-        # The manifest goes first: after an interruption the other files are then no store.
+        # The manifest is deleted first: without it, what an interruption leaves is no store.
         for name in (MANIFEST, *FILES):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
@@ -157,8 +157,7 @@ def _take_back_photos(out: Path) -> None:
 def _check_disk(out: Path, products: int, dialogue_bytes: int, settings: ProductSettings) -> None:
     """DataError where the disk has too little space for the files. The estimate is high: it takes all photos to decode."""
     present = sum(path.stat().st_size for path in (out / PARTIAL).iterdir())
-    # Dialogues count with the size of their files, though integers take half the space of digits. Texts are on disk
-    # twice until the files move.
+    # Dialogues take less space in the store than in their files. Texts are on disk twice until the files move.
     needed = products * (settings.photo_size**2 * 3 + 2 * TEXT_BYTES) + dialogue_bytes - present
     free = shutil.disk_usage(out).free
     if needed > free:

@@ -27,7 +27,7 @@ MOVES: dict[str, float] = {
 
 MISTAKES = 0.15  # how often one criterion of an opening is said wrong
 ENOUGH = 4  # most new criteria leave this many products, so that a recommendation has about four positives
-FEW = 2  # every other new criterion leaves this many
+FEW = 2  # the others leave at least this many
 
 
 class Shopper:
