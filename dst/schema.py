@@ -1,15 +1,15 @@
-"""Slot schemas: which slots a belief state has, and the words their keys are embedded as."""
+"""Slot schemas: the slots of a belief state, and the words their keys are embedded as."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 UNSET = "none"
-"""The value text of a slot that nothing was said about."""
+"""The value text of a slot that is not set."""
 
 
 @dataclass(frozen=True)
 class SlotSchema:
-    """Named slots in a fixed order; `words[i]` is what the key `slots[i]` is embedded as."""
+    """Slots in a fixed order; the key `slots[i]` is embedded as `words[i]`."""
 
     name: str
     slots: tuple[str, ...]
@@ -30,7 +30,7 @@ class SlotSchema:
         return cls(name, tuple(mapping), tuple(str(word) for word in mapping.values()))
 
     def values(self, state: Mapping[str, str]) -> tuple[str, ...]:
-        """The state's value texts in the schema's order, "none" where unset."""
+        """The state's value texts in the schema's order, "none" where not set. ValueError for an unknown slot."""
         unknown = sorted(state.keys() - set(self.slots))
         if unknown:
             raise ValueError(
@@ -40,7 +40,7 @@ class SlotSchema:
 
     @classmethod
     def for_slots(cls, slots: Sequence[str]) -> "SlotSchema":
-        """The known schema with these slots, else one whose keys are embedded as themselves."""
+        """The known schema with exactly these slots, else a schema whose keys are embedded as themselves."""
         for schema in SCHEMAS.values():
             if schema.slots == tuple(slots):
                 return schema

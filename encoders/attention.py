@@ -1,4 +1,4 @@
-"""The paper's Attn: a stack of post-norm multi-head attention layers, for self- and cross-attention alike."""
+"""The paper's Attn: a stack of post-norm multi-head attention layers, for self- and cross-attention."""
 
 import torch
 import torch.nn.functional as F
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class AttentionLayer(nn.Module):
-    """One post-norm layer: y = LN(q + MultiHead(q, m, m)); out = LN(y + W2 ReLU(W1 y)).
+    """A post-norm layer: y = LN(q + MultiHead(q, m, m)); out = LN(y + W2 ReLU(W1 y)).
 
     The layer of "Attention is all you need" with the residual on the query side, as in equations 1 to 4 of the
-    SeMANTIC paper. Keys outside `keep` never take part. Dropout acts on the attention weights and on both branches.
+    SeMANTIC paper. Keys outside `keep` are masked. Dropout acts on the attention weights and on both branches.
     """
 
     def __init__(self, dim: int, heads: int, inner: int, dropout: float) -> None:
@@ -34,7 +34,7 @@ class AttentionLayer(nn.Module):
         memory: Float[Tensor, "batch key dim"],
         keep: Bool[Tensor, "batch key"] | None = None,
     ) -> Float[Tensor, "batch query dim"]:
-        """Rows whose keys are all masked attend to all of them: mask such rows' output downstream."""
+        """The output for each query. A row whose keys are all masked attends to all of them: mask its output later."""
         mask = None
         if keep is not None:
             mask = (keep | ~keep.any(-1, keepdim=True))[:, None, None, :]
@@ -56,9 +56,9 @@ class AttentionLayer(nn.Module):
 class Attention(nn.Module):
     """`layers` attention layers over a query and a memory.
 
-    `memory="updated"`: in self-attention each layer attends to the output of the one before (the usual stack).
-    `memory="input"`: each layer attends to the stack's input, only the query side moves (what the released code does).
-    With a memory of its own (cross-attention) both are the same. Zero layers return the query.
+    In self-attention, each layer attends to the output of the layer before (`memory="updated"`, the usual stack) or to
+    the stack's input (`memory="input"`, the released code). In cross-attention both are the same. Zero layers return the
+    query.
     """
 
     def __init__(self, dim: int, heads: int, inner: int, layers: int, dropout: float, memory: str = "updated") -> None:
@@ -74,7 +74,7 @@ class Attention(nn.Module):
         memory: Float[Tensor, "batch key dim"] | None = None,
         keep: Bool[Tensor, "batch key"] | None = None,
     ) -> Float[Tensor, "batch query dim"]:
-        """Self-attention where `memory` is None, cross-attention otherwise; `keep` masks the keys."""
+        """The last layer's output: self-attention where `memory` is None, else cross-attention; `keep` masks the keys."""
         if memory is None and self.memory == "input":
             memory = query
         hidden = query

@@ -1,4 +1,4 @@
-"""Words a product's text leaves out, guessed from its photo and from the words it has; learned on the catalogue alone."""
+"""Prediction of words that a product's text lacks, from its photo and its other words, trained on the catalogue alone."""
 
 import torch
 import torch.nn.functional as F
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 HIDDEN = 256
 WORDS_HIDDEN, FEATURES_HIDDEN, PHOTOS_HIDDEN = 0.5, 0.3, 0.2
-"""Shares hidden from the network in training: of the words, which it must guess; of the features; of whole photos."""
+"""Shares hidden from the network in training: of words, which it must predict, of features, and of whole photos."""
 PRIOR, LEAST = 3.0, 0.3
-"""Incomplete texts teach that words are rare: the logit is raised by PRIOR, and a probability below LEAST counts as none."""
+"""Incomplete texts make words look rarer than they are, so PRIOR is added to the logit. Below LEAST, p counts as zero."""
 
 
 class TextCompletion(nn.Module):
-    """p(word | photo, words present) for every word of the catalogue's texts, by one hidden layer.
+    """p(word | photo, present words) for every word of the catalogue's texts, by a network with one hidden layer.
 
-    A catalogue's texts are incomplete, and the photo shows what they leave out. No dialogue is needed to learn that: hide
-    words of a product that has them, and guess them back.
+    Texts of a catalogue are incomplete, and photos show what they leave out. Training hides words of a text and predicts
+    them, so it needs no dialogue.
     """
 
     words: Tensor
@@ -35,7 +35,7 @@ class TextCompletion(nn.Module):
     def present(
         self, tokens: Int[Tensor, "product token"], keep: Bool[Tensor, "product token"]
     ) -> Float[Tensor, "product word"]:
-        """1 where a word stands in the product's text."""
+        """1 for each word in the product's text, else 0."""
         column = self.column[tokens].masked_fill(~keep, -1)
         found = torch.zeros(len(tokens), len(self.words) + 1, device=tokens.device)
         return found.scatter_(1, column.masked_fill(column < 0, len(self.words)), 1.0)[:, :-1]
@@ -53,7 +53,7 @@ class TextCompletion(nn.Module):
     def forward(
         self, present: Float[Tensor, "product word"], features: Float[Tensor, "product feature"]
     ) -> Float[Tensor, "product word"]:
-        """The probability of each word that the text leaves out, zero for words it has; no gradient, no dropout."""
+        """The probability of each word that the text lacks, zero for words it has; without gradient and dropout."""
         with torch.no_grad():
             hidden = self.network[1](self.network[0](torch.cat([features, present], dim=1)))
             guess = torch.sigmoid(self.network[3](hidden) + PRIOR)

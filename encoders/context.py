@@ -1,4 +1,4 @@
-"""A context into two vectors by pooling that starts from its last turn, in place of attention layers over turns."""
+"""A context window pooled into a text vector and an image vector, without attention layers."""
 
 import math
 
@@ -11,27 +11,27 @@ from semantic.encoders.masking import masked_softmax
 
 
 def identity_linear(dim: int) -> nn.Linear:
-    """A linear layer without bias that starts as the identity: what comes in already matches, and is bent from there."""
+    """A linear layer without bias that starts as the identity, because its inputs are already comparable."""
     layer = nn.Linear(dim, dim, bias=False)
     nn.init.eye_(layer.weight)
     return layer
 
 
 class PooledContext(nn.Module):
-    """The last turn plus a weighted mean of all turns, and the shown photo that the words point at.
+    """The last turn plus a weighted mean of all turns, and a mean of the shown photos, weighted by attention.
 
         c_T = P_last u_n + gate P_mean sum_t b_t u_t            b = softmax_t(s . u_t / sqrt(dim) + position_t)
         c_V = sum_j a_j norm(v_j)                       a = softmax over the photos and a sink of
                                                             SHARPNESS cos(Q c_T, v_j) + position_turn(j)
 
-    The sink is one more place the softmax may go, with score s_0 + w . c_T / sqrt(dim): the share of attention on photos
-    is then the model's own guess that the shopper means a shown product. P and Q start as the identity, photos of the
-    last turn with a head start: nearest to hand, most often meant.
+    The sink is one more entry of the softmax, with score s_0 + w . c_T / sqrt(dim). The attention left to the photos is
+    the model's estimate that the shopper means a shown product. P and Q start as the identity. Photos of the last turn
+    start with a higher score, LAST_TURN, because shoppers mean them most often.
     """
 
     SHARPNESS = 10.0
     LAST_TURN = 2.0
-    gates = ("photo_position", "sink")  # few numbers with far to go: a learning rate of their own helps them
+    gates = ("photo_position", "sink")  # parameters that have a learning rate of their own, as they must change more
 
     def __init__(self, dim: int, turns: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class PooledContext(nn.Module):
         photos: Float[Tensor, "batch turn photo dim"],
         photos_keep: Bool[Tensor, "batch turn photo"],
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch"]]:
-        """c_T, c_V, and the share of attention on photos, zero where there are none."""
+        """c_T, c_V, and the sum of the attention on photos, zero where there are none."""
         root = math.sqrt(turns.shape[-1])
         weights = masked_softmax(turns @ self.score / root + self.position, keep)
         text = self.last(turns[:, -1]) + self.gate * self.mean((weights.unsqueeze(1) @ turns).squeeze(1))

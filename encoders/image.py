@@ -1,4 +1,4 @@
-"""Photos into vectors: a torchvision or timm backbone by name, or features computed beforehand, under one linear layer."""
+"""Image encoders: torchvision and timm backbones by name, and the layers from their features to vectors."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 
 class BackboneError(ValueError):
-    """A backbone or its weights cannot be had as asked. The message says where, what was expected and what was found."""
+    """A backbone or weights that are not available. The message says where, what was expected and what was found."""
 
     exit_code = 2  # of the command line
 
 
 class Backbone(nn.Module):
-    """A convolutional network without its classifier: uint8 photos in, one feature vector a photo out.
+    """A convolutional network without its classifier: a feature vector for each uint8 photo.
 
-    Photos are scaled to [-1, 1] as in the released code. `frozen` turns gradients off; `batch_norm="eval"` keeps BatchNorm
-    on its running statistics even while the rest trains, so a photo's features do not depend on its batch.
+    Photos are scaled to [-1, 1] as in the released code. `frozen` turns gradients off. `batch_norm="eval"` keeps BatchNorm
+    on its running statistics in training too, so that a photo's features do not depend on its batch.
     """
 
     SCALING = "[-1, 1]"
@@ -42,7 +42,7 @@ class Backbone(nn.Module):
 
     @property
     def cacheable(self) -> bool:
-        """Whether a photo's features never change, so they can be computed once."""
+        """Whether a photo's features never change, so that they can be computed once."""
         return self.frozen and self.batch_norm == "eval"
 
     def forward(self, photos: UInt8[Tensor, "photo height width 3"]) -> Float[Tensor, "photo feature"]:
@@ -51,7 +51,7 @@ class Backbone(nn.Module):
             return self.network(scaled).flatten(1)
 
     def load(self, weights: str) -> None:
-        """Load weights: "pretrained" (the hub's, by name) or the path of a safetensors file with the network's names."""
+        """Load weights: "pretrained" for those of the hub, or the path of a safetensors file with the network's names."""
         if weights == "pretrained":
             self.network.load_state_dict(_hub_weights(self.name), strict=False)
             return
@@ -70,7 +70,7 @@ class Backbone(nn.Module):
             ) from None
         own = self.network.state_dict()
         state = {name: value for name, value in state.items() if name.split(".")[0] not in ("fc", "classifier", "head")}
-        # num_batches_tracked counts steps for a momentum nobody here uses; files leave it out.
+        # num_batches_tracked matters only without a momentum, which is not used here; many files leave it out.
         missing = sorted(n for n in own.keys() - state.keys() if not n.endswith("num_batches_tracked"))
         unknown = sorted(state.keys() - own.keys())
         shapes = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
@@ -85,7 +85,7 @@ class Backbone(nn.Module):
 
 
 def _headless(name: str) -> tuple[nn.Module, int]:
-    """The named network with its classifier removed, and its feature width."""
+    """The named network without its classifier, and the width of its features."""
     import torchvision
 
     if name in torchvision.models.list_models(module=torchvision.models):
@@ -120,10 +120,11 @@ def _hub_weights(name: str) -> dict[str, Tensor]:
 
 
 class WhitenedImageEncoder(nn.Module):
-    """v = D^-1 U^T (features - mean): PCA whitening over the catalogue, fixed; a photo is nearest to itself by far.
+    """v = D^-1 U^T (features - mean) / deviation: PCA whitening over the catalogue, not trained.
 
-    Departs from the paper's trained layer, which a small data set over-fits. `standard` holds features with mean 0 and
-    deviation 1, which other modules read photos from.
+    U are the principal directions of the catalogue's standardised features, D the deviations along them. Cosines between
+    different photos are then small, so a photo is nearest to itself. Departs from the paper's trained layer, which
+    over-fits a small data set.
     """
 
     weight: Tensor
@@ -139,9 +140,9 @@ class WhitenedImageEncoder(nn.Module):
 
     @torch.no_grad()
     def fit(self, catalogue: Float[Tensor, "photo feature"]) -> None:
-        """Set mean, deviation and whitening from the catalogue's features; directions without variance are left out."""
+        """Set mean, deviation and weight by the catalogue's features; directions without variance get zeros."""
         if len(catalogue) < 2:
-            return  # nothing varies: the weight stays zero, and every photo is the zero vector
+            return  # nothing varies: the weight stays zero, and so does every vector
         catalogue = catalogue.to(self.mean.dtype)
         self.mean.copy_(catalogue.mean(0))
         self.deviation.copy_(catalogue.std(0) + 1e-5)
@@ -153,7 +154,7 @@ class WhitenedImageEncoder(nn.Module):
         self.weight[: len(scale)] = (directions * scale).T.float()
 
     def standard(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo feature"]:
-        """Features with mean 0 and deviation 1 over the catalogue."""
+        """The features, standardised to mean 0 and deviation 1 over the catalogue."""
         return (features - self.mean) / self.deviation
 
     def forward(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo dim"]:
@@ -162,7 +163,7 @@ class WhitenedImageEncoder(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """v = Linear(features): the new layer from a backbone's features to the model's dim; a missing photo gives zeros."""
+    """v = Linear(features): the trained layer from a backbone's features to the model's dim."""
 
     def __init__(self, features: int, dim: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sets of different lengths encoded in groups of similar length, so that padding costs nothing."""
+"""Encoding of rows in groups of similar length, so that little time is spent on padding."""
 
 from collections.abc import Callable
 
@@ -7,17 +7,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 GROUPS = 6
+"""The most groups of a batch."""
 SMALLEST = 32
-"""Rows of a group at least: smaller matrix products waste more than padding does."""
+"""The fewest rows of a group but the last: smaller matrix products waste more time than padding."""
 
 
 def by_length(
     encode: Callable[[Tensor, Tensor], Tensor], x: Tensor, keep: Bool[Tensor, "row item"], like: Float[Tensor, "*any"]
 ) -> Float[Tensor, "row dim"]:
-    """encode(x, keep) row by row, x [row, item, ...] cut to the longest row of its group; a row with nothing kept gives zeros.
+    """encode(x, keep) of each row, with x [row, item, ...] cut to the longest row of its group.
 
-    `encode` must map every row by itself and see nothing where `keep` is False. Rows are sorted by their last kept place and
-    cut into at most six groups of equal size. `like` has the width of the result, which tells it where no row is kept.
+    A row with nothing kept gives zeros. `encode` must treat each row by itself and ignore items where `keep` is False.
+    Rows are sorted by their last kept item and divided into at most GROUPS groups of equal size. Where nothing is kept in
+    any row, the result has the width and type of `like`.
     """
     ends = (keep * torch.arange(1, keep.shape[1] + 1, device=keep.device)).amax(1)
     order = ends.argsort(stable=True)

@@ -1,4 +1,4 @@
-"""The paper's Pool: one vector out of a turn's word pieces or photos."""
+"""The paper's Pool: one vector for the tokens or photos of a turn."""
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -12,8 +12,8 @@ POOLS = ("sum", "leaky_sum", "mean", "attentive")
 class Pool(nn.Module):
     """Masked pooling over items; a row with nothing kept gives zeros.
 
-    sum: sum_i x_i (the paper). leaky_sum: LeakyReLU_0.01(sum_i x_i) (the released code). mean: the sum over the number kept.
-    attentive: sum_i softmax_i(w . x_i) x_i with a learned w that starts at zero, hence as the mean.
+    sum: sum_i x_i (the paper). leaky_sum: LeakyReLU_0.01(sum_i x_i) (the released code). mean: sum_i x_i / number kept.
+    attentive: sum_i softmax_i(w . x_i) x_i, w learned; w starts at zero, so that the pool starts as the mean.
     """
 
     def __init__(self, kind: str, dim: int) -> None:

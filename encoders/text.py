@@ -1,4 +1,4 @@
-"""Text into vectors: word tables, or a whole contextual encoder, under an attention stack and a pool."""
+"""Text encoders: word tables or a contextual encoder, under an attention stack and a pool."""
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -11,30 +11,30 @@ from semantic.encoders.words import BatchWords, WordTables
 
 
 class ContextualWords(nn.Module):
-    """The last hidden states of a BERT-family encoder, fine-tuned with the rest."""
+    """The last hidden states of a BERT-family encoder, which is fine-tuned with the rest of the model."""
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
-        from transformers import AutoConfig, AutoModel  # a second to import, and most runs use tables only
+        from transformers import AutoConfig, AutoModel  # here, as the import takes a second and most runs use tables
 
-        # A configuration that was JSON once has lost its own class; its model_type names it.
-        whole = AutoConfig.for_model(**{**config.to_dict(), "model_type": config.model_type})
-        self.encoder = AutoModel.from_config(whole)
+        # A configuration that was read from JSON has lost its class, which its model_type names.
+        own = AutoConfig.for_model(**{**config.to_dict(), "model_type": config.model_type})
+        self.encoder = AutoModel.from_config(own)
 
     @property
     def words(self) -> nn.Embedding:
-        """The word table beneath, which slot keys and values are read from."""
+        """The encoder's word table, which also embeds slot keys and values."""
         return self.encoder.get_input_embeddings()
 
     def forward(
         self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
     ) -> Float[Tensor, "text token dim"]:
-        del vocabulary  # the encoder looks its words up itself
+        del vocabulary  # the encoder looks up its words itself
         return self.encoder(input_ids=tokens, attention_mask=keep.long()).last_hidden_state
 
 
 class TextEncoder(nn.Module):
-    """u = Pool(Attn(words)): one vector a text; an empty text gives zeros and costs nothing."""
+    """u = Pool(Attn(words)), one vector for each text; an empty text gives zeros and is not encoded."""
 
     words: WordTables | ContextualWords
 

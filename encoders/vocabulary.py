@@ -1,4 +1,4 @@
-"""Word pieces: a checkpoint's own tokenizer, or a WordPiece vocabulary trained on the data's text."""
+"""Tokenizers: a WordPiece vocabulary trained on the data's texts, and texts as rows of token ids."""
 
 import string
 import unicodedata
@@ -13,13 +13,13 @@ SPECIAL = (PAD, UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
 
 
 def train_wordpiece(texts: Iterable[str], size: int) -> Tokenizer:
-    """A lower-cased WordPiece vocabulary in BERT's manner, trained on `texts`: the same texts give the same ids.
+    """A lower-casing WordPiece tokenizer in BERT's manner, trained on `texts`; the same texts give the same ids.
 
-    It has at most `size` pieces, unless the letters alone are more.
+    It has at most `size` tokens, unless the letters alone are more.
     """
     texts = list(texts)
-    # The trainer numbers the letters inside words in the order of a randomly seeded hash map, and ties between merges go
-    # by number. Naming these letters beforehand fixes both; special is what the trainer calls a piece so named.
+    # The trainer numbers the letters inside words in the order of a randomly seeded hash map, and breaks ties between
+    # merges by these numbers. Letters passed as special tokens have a fixed order.
     normalise = normalizers.BertNormalizer(lowercase=True).normalize_str
     letters = sorted({letter for text in texts for letter in normalise(text) if _inside_words(letter)})
     trained = _bert_tokenizer(None)
@@ -41,12 +41,12 @@ def _bert_tokenizer(vocabulary: dict[str, int] | None) -> Tokenizer:
 
 
 def _inside_words(letter: str) -> bool:
-    """Whether it may stand inside a word: BERT's words end at spaces and punctuation."""
+    """Whether a letter can be inside a word: BERT splits words at spaces and punctuation."""
     return not (letter.isspace() or letter in string.punctuation or unicodedata.category(letter).startswith("P"))
 
 
 def pad_id(tokenizer: Tokenizer) -> int:
-    """The id that fills short rows: the tokenizer's [PAD] or <pad>, else 0."""
+    """The id of the padding token, [PAD] or <pad>, else 0."""
     for name in (PAD, "<pad>"):
         found = tokenizer.token_to_id(name)
         if found is not None:
@@ -55,7 +55,7 @@ def pad_id(tokenizer: Tokenizer) -> int:
 
 
 def tokenise(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> np.ndarray:
-    """int32 [text, length]: the first `length` pieces of each text without special tokens, -1 beyond its end."""
+    """The first `length` token ids of each text, int32 [text, length], without special tokens; -1 is padding."""
     rows = np.full((len(texts), length), -1, dtype=np.int32)
     for start in range(0, len(texts), 8192):
         block = list(texts[start : start + 8192])

@@ -1,4 +1,4 @@
-"""The word table: each word's vector, each place's, and the part of the table that one batch needs."""
+"""Word and position tables, and the rows of a word table that one batch needs."""
 
 from dataclasses import dataclass
 
@@ -13,28 +13,28 @@ class BatchWords:
     """The rows of a word table that a batch needs: one gather and one scatter a step, however often words are looked up."""
 
     table: Float[Tensor, "row dim"]
-    row: Int[Tensor, "word"] | None = None  # vocabulary id -> row; None: the whole table
-    pad: int | None = None  # of a whole table: the row that gets no gradient
+    row: Int[Tensor, "word"] | None = None  # row of each token id; None where `table` is the whole word table
+    pad: int | None = None  # the row of a whole table that gets no gradient
 
     @classmethod
     def of(cls, table: nn.Embedding, *tokens: Int[Tensor, "..."]) -> "BatchWords":
-        """The rows of every word in `tokens`; the table's pad row gets no gradient, as in the table itself."""
-        words = torch.unique(torch.cat([part.flatten() for part in tokens]))
+        """The rows of every word in `tokens`. The padding row gets no gradient, as in `table` itself."""
+        words = torch.unique(torch.cat([ids.flatten() for ids in tokens]))
         row = words.new_zeros(table.num_embeddings)
         row[words] = torch.arange(len(words), device=words.device)
         return cls(table(words), row)
 
     def at(self, tokens: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-        """The rows of words."""
+        """The rows of `tokens` in `table`."""
         return tokens if self.row is None else self.row[tokens]
 
     def __call__(self, tokens: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape dim"]:
-        """The embeddings of words."""
+        """The embeddings of `tokens`."""
         return F.embedding(self.at(tokens), self.table, padding_idx=self.pad)
 
 
 class WordTables(nn.Module):
-    """x_i = W_emb[w_i] + PE(i): BERT's word and position tables, trained; neither segment table nor LayerNorm."""
+    """x_i = W_emb[w_i] + PE(i): BERT's word and position tables, trained, without its segment table and LayerNorm."""
 
     def __init__(self, vocabulary: int, positions: int, dim: int, pad: int = 0) -> None:
         super().__init__()
@@ -44,8 +44,8 @@ class WordTables(nn.Module):
     def forward(
         self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
     ) -> Float[Tensor, "text token dim"]:
-        """`vocabulary` is of this table."""
-        del keep  # a table looks at one token at a time
+        """x_i for each token; `vocabulary` must hold rows of this word table."""
+        del keep  # each token is looked up by itself
         if tokens.shape[-1] > self.positions.num_embeddings:
             raise ValueError(
                 f"word tables: expected at most {self.positions.num_embeddings} positions, got {tokens.shape[-1]} tokens"

@@ -272,9 +272,12 @@ def test_a_number_of_workers_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 def test_a_small_corpus_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
-        raise AssertionError
+        raise AssertionError("a process")
 
-    monkeypatch.setattr(workers.Workers, "_hand_out", refuse)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", refuse)
     corpus = open_corpus(simmc(tmp_path / "root"), SLOTS)
     prepare(corpus, tmp_path / "store", workers=2)
     assert isinstance(open_store(tmp_path / "store"), Store)
+    monkeypatch.setattr(prepare_module, "WORTH_WORKERS", PRODUCTS)  # with its dialogues, the corpus has more
+    with pytest.raises(AssertionError, match="a process"):
+        prepare(corpus, tmp_path / "other", workers=2)

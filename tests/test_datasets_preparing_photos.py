@@ -36,13 +36,19 @@ def test_other_colour_modes_become_rgb(tmp_path: Path) -> None:
     for mode, suffix in (("L", "png"), ("RGBA", "png"), ("CMYK", "jpg"), ("P", "gif")):
         path = tmp_path / f"{mode}.{suffix}"
         Image.fromarray(noise(5, 7)).convert(mode).save(path)
-        assert decode_photo(path).shape == (64, 64, 3)
+        with Image.open(path) as photo:
+            expected = Compose([Resize([72, 72]), CenterCrop(64)])(photo.convert("RGB"))
+        assert np.array_equal(decode_photo(path), np.asarray(expected))
 
 
 def test_a_palette_with_transparency_decodes_without_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    Image.new("P", (5, 7), 1).save(path, transparency=b"\x40\x7f")
-    assert decode_photo(path).shape == (64, 64, 3)
+    photo = Image.new("P", (5, 7), 1)
+    photo.putpalette([0, 0, 0, 200, 100, 50])
+    photo.save(path, transparency=b"\x40\x7f")
+    pixels = decode_photo(path)
+    assert pixels.shape == (64, 64, 3)
+    assert (pixels == (200, 100, 50)).all()
 
 
 @pytest.mark.parametrize("cut", [0, 3, 100, 400])

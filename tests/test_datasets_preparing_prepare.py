@@ -306,6 +306,7 @@ def test_too_little_disk_is_said_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6, 1000))
     with pytest.raises(DataError, match=r"store: expected 0\.00 GB free to prepare, found 0\.00 GB"):
         prepare(corpus, tmp_path / "store")
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
 
 
 def test_other_faults_of_the_disk_are_not_called_full(
@@ -358,5 +359,9 @@ def test_settings_that_cannot_be_are_refused(
     with pytest.raises(DataError, match=message):
         prepare(corpus, tmp_path / "store", **setting)
     assert not (tmp_path / "store").exists()
-    with pytest.raises(DataError, match=r"limits\.positives: expected at least 1, found 0"):
-        Limits(positives=0)
+
+
+@pytest.mark.parametrize("name", ["positives", "negatives"])
+def test_limits_below_one_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match=rf"limits\.{name}: expected at least 1, found 0"):
+        Limits(**{name: 0})

@@ -77,7 +77,14 @@ def test_a_process_that_ends_is_one_clear_error() -> None:
 def test_fewer_than_none_are_refused() -> None:
     with pytest.raises(DataError, match="workers: expected 0 or more, found -1"):
         Workers(-1)
-    assert cores() >= 1
+
+
+def test_cores_are_those_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cores() == 7  # a system that cannot say which
 
 
 SCRIPT = """

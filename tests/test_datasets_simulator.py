@@ -15,11 +15,11 @@ from PIL import Image
 from semantic.datasets.simulator import simulate, split_sizes
 from semantic.datasets.simulator.catalogue.catalogue import Catalogue
 from semantic.datasets.simulator.catalogue.drawing import draw_catalogue
+from semantic.datasets.simulator.catalogue.slots import SLOTS
+from semantic.datasets.simulator.catalogue.words import nouns_of, words_of
 from semantic.datasets.simulator.dialogue.conversation import Said, converse
 from semantic.datasets.simulator.dialogue.phrases import text_of
 from semantic.datasets.simulator.dialogue.sentences import INDIFFERENT
-from semantic.datasets.simulator.dialogue.slots import SLOTS
-from semantic.datasets.simulator.dialogue.words import nouns_of, words_of
 from semantic.runtime.errors import DataError
 
 MMD_SLOTS = frozenset(

@@ -13,11 +13,11 @@ from semantic.datasets.simulator import simulate
 from semantic.datasets.simulator.catalogue.catalogue import Catalogue, encode
 from semantic.datasets.simulator.catalogue.drawing import draw_catalogue
 from semantic.datasets.simulator.catalogue.folder import read_catalogue
-from semantic.datasets.simulator.catalogue.garments import BRANDS, FOOTWEAR, GARMENTS, MISSING_TEXT
+from semantic.datasets.simulator.catalogue.garments import BRANDS, GARMENTS, MISSING_TEXT
 from semantic.datasets.simulator.catalogue.photos import COLOURS, Photographer
 from semantic.datasets.simulator.catalogue.shapes import SHAPES
-from semantic.datasets.simulator.dialogue.slots import CRITERIA, slot_of
-from semantic.datasets.simulator.dialogue.words import NOUNS, WORDS
+from semantic.datasets.simulator.catalogue.slots import CRITERIA, slot_of
+from semantic.datasets.simulator.catalogue.words import NOUNS, WORDS
 from semantic.runtime.errors import DataError
 
 ROWS = [
@@ -108,8 +108,10 @@ def test_has_and_satisfying_on_a_catalogue_written_out() -> None:
 
 
 def test_the_upper_of_a_shoe_has_a_slot_of_its_own() -> None:
-    assert all(slot_of("material", kind in FOOTWEAR).startswith("materials >> upper") for kind in ("boots", "sneakers"))
-    assert slot_of("material", "hat" in FOOTWEAR) == "materials"
+    for kind in ("boots", "sneakers"):
+        assert slot_of("material", kind) == "materials >> upper materials (shoes)"
+        assert slot_of("colour", kind) == "colors"
+    assert slot_of("material", "hat") == slot_of("material", None) == "materials"
 
 
 @pytest.mark.parametrize("kind", sorted(SHAPES))

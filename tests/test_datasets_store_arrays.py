@@ -50,11 +50,13 @@ def test_lists_are_values_and_offsets(tmp_path: Path, lists: list[list[int]], al
     assert [values[offsets[row] : offsets[row + 1]].tolist() for row in range(len(lists))] == lists
 
 
-@pytest.mark.parametrize("rows", [0, 1, 3, 7])
-def test_a_table_is_written_in_groups(tmp_path: Path, rows: int) -> None:
+@pytest.mark.parametrize(("rows", "groups"), [(0, [0]), (1, [1]), (3, [3]), (7, [3, 3, 1])])
+def test_a_table_is_written_in_groups(tmp_path: Path, rows: int, groups: list[int]) -> None:
     growing = GrowingTable(tmp_path / "t.parquet", {"name": pa.string(), "size": pa.int64()}, group=3)
     for row in range(rows):
         growing.append(str(row), row * row)
     growing.close()
     table = pq.read_table(tmp_path / "t.parquet")
     assert table.to_pydict() == {"name": [str(row) for row in range(rows)], "size": [row * row for row in range(rows)]}
+    metadata = pq.read_metadata(tmp_path / "t.parquet")
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == groups

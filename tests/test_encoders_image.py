@@ -67,7 +67,8 @@ def test_batch_norm_train_uses_the_batch_in_training_only():
     trained = resnet.train()(PHOTOS)
 
     assert (trained - evaluated).abs().max() > 1e-3
-    torch.testing.assert_close(resnet.eval()(PHOTOS[:1]).shape, trained[:1].shape)
+    assert (resnet(PHOTOS[:2])[0] - trained[0]).abs().max() > 1e-3  # in other company
+    torch.testing.assert_close(resnet.eval()(PHOTOS[:1]), resnet(PHOTOS)[:1])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The dialogues and examples of a prepared store, written as they are read."""
+"""The dialogues and examples of a prepared store, written while dialogue files are read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +21,10 @@ from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Report
 
 FILES_AT_ONCE = 32
-"""Dialogue files that are read together, by one process."""
+"""Dialogue files of one task of a worker process."""
 
 UNSET = "none"
+"""The value text of a slot that is not set."""
 
 COUNTS = (
     "dialogues",
@@ -40,7 +41,7 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class Limits:
-    """How many candidates an example keeps, the first ones that resolve."""
+    """The most positives and negatives an example keeps: the first that are products of the store."""
 
     positives: int = 5
     negatives: int = 1000
@@ -60,10 +61,10 @@ def prepare_dialogues(
     progress: Report,
     workers: Workers,
 ) -> dict[str, dict[str, int]]:
-    """Write the dialogue and example files into `folder`; returned are the counts of each split.
+    """Write the dialogue and example files into `folder` and return the counts of each split.
 
-    A few dialogues at a time are in memory, and the names of the files. An example is a merged system turn with a turn
-    before it and at least one positive and one negative among `rows`.
+    An example is a merged system turn with a turn before it and at least one positive and one negative among `rows`.
+    Only a few dialogues are in memory at a time, beside the names of all files.
     """
     names = {split: file_names(corpus.folders[split]) for split in corpus.splits}
     total, done = sum(map(len, names.values())), 0
@@ -92,6 +93,8 @@ def _tasks(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, Sequence[
 
 @dataclass
 class _Writer:
+    """The dialogue and example files of a store, and their counts."""
+
     corpus: Corpus
     folder: Path
     rows: Mapping[str, int]
@@ -114,7 +117,7 @@ class _Writer:
         self.negatives = GrowingLists(folder, "negatives")
         self.values = {UNSET: 0}
         self.resolve = Resolver(self.corpus.image_name, self.rows)
-        self.first = np.empty(len(self.rows), np.int64)  # of each product, scratch of `_distinct` and `_without`
+        self.first = np.empty(len(self.rows), np.int64)  # a place for each product, for `_distinct` and `_without`
         self.split = ""
 
     def open_split(self, split: str) -> None:
@@ -160,19 +163,19 @@ class _Writer:
         self._count(examples=1, positives=len(positives), negatives=len(negatives))
 
     def _distinct(self, rows: np.ndarray) -> np.ndarray:
-        """Each row once, in the order in which they first occur. No sort: a few steps over a thousand rows."""
+        """The rows without repeats, in the order of their first places. Faster than sorting a thousand rows."""
         places = np.arange(len(rows))
-        self.first[rows[::-1]] = places[::-1]  # of a row that is there twice the last assignment stays: the first place
+        self.first[rows[::-1]] = places[::-1]  # of repeated rows the last assignment stays, which is the first place
         return rows[self.first[rows] == places]
 
     def _without(self, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """The `others`, just made distinct, that are not among `rows`."""
+        """Those of `others` that are not among `rows`; `others` must come from the last call of `_distinct`."""
         self.first[rows] = -1
         return others[self.first[others] >= 0]
 
     def _dead(self, name: str, place: str) -> None:
         reason = self.corpus.missing_reason(name)
-        if reason is not None:  # products of the catalogue that were dropped are counted already
+        if reason is not None:  # a product that was dropped is counted already
             self.faults.note(reason, place, name)
 
     def _state(self, state: BeliefState | None) -> list[int]:
@@ -185,8 +188,8 @@ class _Writer:
             self.counts[self.split][name] += amount
 
     def close(self) -> None:
-        for part in self._parts():
-            part.close()
+        for file in self._files():
+            file.close()
         values = GrowingTable(self.folder / "state_values.parquet", {"value": pa.string()})
         try:
             for value in self.values:
@@ -196,8 +199,8 @@ class _Writer:
             values.release()
 
     def release(self) -> None:
-        for part in self._parts():
-            part.release()
+        for file in self._files():
+            file.release()
 
-    def _parts(self) -> tuple[Any, ...]:
+    def _files(self) -> tuple[Any, ...]:
         return self.dialogues, self.turns, self.images, self.states, self.examples, self.positives, self.negatives

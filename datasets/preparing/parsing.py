@@ -1,4 +1,4 @@
-"""Dialogue files as what a store needs of them, light enough to come from another process."""
+"""Dialogue files reduced to what a store needs, small enough to come back from a worker process."""
 
 from array import array
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from semantic.datasets.reading.records import BeliefState, Dialogue
 from semantic.datasets.reading.turns import ReadState, read_dialogue
 
 Images = array | tuple[Any, ...]
-"""A turn's images as the file has them: 32-bit integers where all are such numbers, else numbers and strings."""
+"""A turn's images as in the file: 32-bit integers where all of them fit, else numbers and strings."""
 
 
 class ReadTurn(NamedTuple):
-    """A merged turn. `negatives` are those of a recommendation; those of other turns are left out."""
+    """A merged turn. Only a recommendation keeps its `negatives`."""
 
     speaker: str
     act: str
@@ -31,7 +31,7 @@ class ReadTurn(NamedTuple):
 
 
 class ReadDialogue(NamedTuple):
-    """A dialogue by its file's stem; `turns` and `states` count before turns are merged."""
+    """A dialogue, named by the stem of its file; `turns` and `states` are counts before merging."""
 
     name: str
     turns: int
@@ -40,7 +40,7 @@ class ReadDialogue(NamedTuple):
 
 
 class ReadFile(NamedTuple):
-    """What came of a file: a dialogue or none, and what was wrong with it (see `Faults.merge`)."""
+    """The dialogue of a file, if it has one, and the counts and examples of its faults (see `Faults.merge`)."""
 
     dialogue: ReadDialogue | None
     counts: dict[str, int]
@@ -48,7 +48,7 @@ class ReadFile(NamedTuple):
 
 
 def read_files(files: tuple[Path, Sequence[str]], read_state: ReadState, on_error: str) -> list[ReadFile]:
-    """The dialogues in some files (folder, names) of a split. DataError under "stop" for the first fault."""
+    """The dialogues in some `files` (folder, names) of a split. DataError for the first fault under "stop"."""
     folder, names = files
     return [_read_file(folder / name, read_state, on_error) for name in names]
 
@@ -75,7 +75,7 @@ def _light_turn(merged: MergedTurn) -> ReadTurn:
 
 
 def packed(images: tuple[Any, ...]) -> Images:
-    """The images in four bytes each where all are integers that fit."""
+    """The images as an array of 32-bit integers where all of them fit, else as they are."""
     try:
         return array("i", images)
     except (TypeError, OverflowError):

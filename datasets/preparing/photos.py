@@ -1,4 +1,4 @@
-"""A photo file as the 64 x 64 pixels the models see."""
+"""Decoding of photo files to the 64 x 64 pixels that models see."""
 
 import struct
 import zlib
@@ -12,7 +12,7 @@ from semantic.runtime.errors import DataError
 RESIZE = 72
 CROP = 64
 
-# What Pillow's decoders raise on broken files. MemoryError is left out: it is the machine's fault, not the photo's.
+# What Pillow's decoders raise for broken files. MemoryError is left out: its cause is the machine, not the photo.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -27,21 +27,21 @@ _BROKEN = (
 
 
 class PhotoError(DataError):
-    """A photo file that is there and does not decode."""
+    """A photo file that exists but does not decode."""
 
 
 def decode_photo(path: Path, resize: int = RESIZE, crop: int = CROP) -> np.ndarray:
-    """Pixels uint8 [crop, crop, 3]: RGB, squeezed to `resize` x `resize`, the centre cut out.
+    """The pixels of a photo, uint8 [crop, crop, 3] in RGB: resized to `resize` x `resize`, then cropped at the centre.
 
     Equal to torchvision's Resize([resize, resize]) and CenterCrop(crop) on a PIL image (bilinear with antialias).
-    Raises PhotoError for a file that does not decode, FileNotFoundError for none.
+    Raises PhotoError for a file that does not decode, FileNotFoundError for a missing file.
     """
     try:
         with Image.open(path) as file:
             file.load()
             image: Image.Image = file
             if image.mode == "P" and "transparency" in image.info:
-                image = image.convert("RGBA")  # straight to RGB warns and reads the same colours
+                image = image.convert("RGBA")  # the same colours as straight to RGB, but without a warning
             square = image.convert("RGB").resize((resize, resize), Image.Resampling.BILINEAR)
     except FileNotFoundError:
         raise

@@ -1,4 +1,4 @@
-"""Files of a corpus -> a prepared store. Safe to interrupt: a second call goes on where the first one was."""
+"""Preparation of a store from the files of a corpus. After an interruption, a second call continues the first."""
 
 import errno
 import hashlib
@@ -30,10 +30,10 @@ from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Report, no_report
 
 PARTIAL = "partial"
-TEXT_BYTES = 512  # a product's name and text on disk, roughly
-REPORT_EVERY = 1000  # files whose size is asked for
+TEXT_BYTES = 512  # rough size of a product's name and text on disk
+REPORT_EVERY = 1000  # files between two reports of progress while sizes are read
 WORTH_WORKERS = 2000
-"""Products and dialogues below which other processes would take longer to start than they save."""
+"""With fewer products and dialogues than this, worker processes take longer to start than they save."""
 
 _logger = logging.getLogger(__name__)
 
@@ -51,20 +51,20 @@ def prepare(
     workers: int = 0,
     progress: Report = no_report,
 ) -> dict[str, Any]:
-    """Write the store of `corpus` into the folder `out`; its manifest is returned.
+    """Write the store of `corpus` into the folder `out` and return its manifest.
 
-    Work goes into `out/partial`: photos by blocks with a journal, then the dialogues. Files move to their place when
-    all are whole, the manifest last. A store of the same source and settings that is there already is left as it is.
-    `workers` processes read dialogues and decode photos while this one writes; with 0 it does both.
-    DataError: a store of something else in `out`, too little disk, no example in any split, and under
-    `on_error="stop"` the first malformed file or unknown slot.
+    Files are first written to `out/partial`: the products in blocks, with a journal, then the dialogues. When all are
+    complete they move to `out`, the manifest last. An existing store of the same source and settings is left as it is.
+    `workers` worker processes decode photos and read dialogues while this process writes; with 0 this process does
+    everything. DataError where `out` holds anything else, where disk space is too small, where no split has an example,
+    and, under `on_error="stop"`, for the first malformed file or unknown slot.
     """
     out, limits = Path(out), limits or Limits()
     products, faults = ProductSettings(missing_photo, photo_resize, photo_size), Faults(on_error)
-    team = Workers(workers)
+    pool = Workers(workers)
     source, dialogues, dialogue_bytes = _source(corpus, progress)
     settings = {"source": source, "slots": list(corpus.slots), "limits": asdict(limits), **asdict(products)}
-    finished = _take_place(out, settings, overwrite)
+    finished = _finished_store(out, settings, overwrite)
     if finished is not None:
         _logger.info("%s: a store of the same source and settings is there; nothing to do", out)
         progress("already prepared", 1, 1)
@@ -72,15 +72,15 @@ def prepare(
     partial = out / PARTIAL
     catalogue = len(corpus.product_names())
     if catalogue + dialogues < WORTH_WORKERS:
-        team = Workers(0)
-    with _full_disk(out), closing(team):
+        pool = Workers(0)
+    with _full_disk(out), closing(pool):
         partial.mkdir(parents=True, exist_ok=True)
-        _keep_photos(out)
+        _take_back_photos(out)
         _check_disk(out, catalogue, dialogue_bytes, products)
-        corpus.report(faults)
-        prepared = prepare_products(corpus, partial, products, source["catalogue"], faults, progress, team)
-        splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, team)
-        team.close()
+        corpus.report_malformed_products(faults)
+        prepared = prepare_products(corpus, partial, products, source["catalogue"], faults, progress, pool)
+        splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, pool)
+        pool.close()
         _check_examples(corpus, splits, prepared.counts, faults)
         manifest = {
             "format": FORMAT,
@@ -98,7 +98,7 @@ def prepare(
 
 
 def _source(corpus: Corpus, progress: Report) -> tuple[dict[str, str], int, int]:
-    """Where the data comes from, with fingerprints of catalogue and dialogue files; the latter's number and bytes."""
+    """The manifest's `source`, with hashes that change with the data; the number and bytes of the dialogue files."""
     digest, done, total = hashlib.sha256(), 0, 0
     names = {split: file_names(corpus.folders[split]) for split in corpus.splits}
     files = sum(map(len, names.values()))
@@ -119,10 +119,13 @@ def _source(corpus: Corpus, progress: Report) -> tuple[dict[str, str], int, int]
     return source, files, total
 
 
-def _take_place(out: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
-    """The manifest of a finished store that is just what was asked for, else None with the way free."""
+def _finished_store(out: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
+    """The manifest of the store in `out` if it has these settings; None where a store may be written.
+
+    DataError for anything else in `out`; with `overwrite`, a store there is deleted.
+    """
     if overwrite:
-        # The manifest goes first: without it the rest is no store.
+        # The manifest is deleted first: without it, what an interruption leaves is no store.
         for name in (MANIFEST, *FILES):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
@@ -145,16 +148,16 @@ def _take_place(out: Path, settings: dict[str, Any], overwrite: bool) -> dict[st
     return None
 
 
-def _keep_photos(out: Path) -> None:
-    """Take photos that had already moved to their place back into the work: the rest is written anew."""
+def _take_back_photos(out: Path) -> None:
+    """Move photos that were in their final place already back to `partial`; the other files are written again."""
     if (out / PHOTOS).exists() and (out / PARTIAL / JOURNAL).exists():
         (out / PHOTOS).replace(out / PARTIAL / PHOTOS)
 
 
 def _check_disk(out: Path, products: int, dialogue_bytes: int, settings: ProductSettings) -> None:
-    """DataError where the disk cannot hold what is still to be written (an estimate from above: all photos decode)."""
+    """DataError where the disk has too little space for the files. The estimate is high: it takes all photos to decode."""
     present = sum(path.stat().st_size for path in (out / PARTIAL).iterdir())
-    # Integers take half the room of their digits; texts are kept once more while the work goes on.
+    # Dialogues take less space in the store than in their files. Texts are on disk twice until the files move.
     needed = products * (settings.photo_size**2 * 3 + 2 * TEXT_BYTES) + dialogue_bytes - present
     free = shutil.disk_usage(out).free
     if needed > free:

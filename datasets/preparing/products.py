@@ -1,4 +1,4 @@
-"""The products of a prepared store: which are kept, their texts and their photos. Resumable by blocks."""
+"""The products of a prepared store: which are kept, their texts and their photos. Written in blocks, with a journal."""
 
 import hashlib
 import json
@@ -21,16 +21,16 @@ from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Report
 
 BLOCK = 256
-"""Products between two lines of the journal, decoded by one process: what an interruption may lose."""
+"""Products of a block: one task of a worker process, and one line of the journal."""
 
 JOURNAL, TEXTS, PHOTOS = "journal.jsonl", "products.jsonl", "photos.npy"
 
 
 @dataclass(frozen=True)
 class ProductSettings:
-    """What decides the kept products and their pixels."""
+    """The settings that decide which products are kept, and their pixels."""
 
-    missing_photo: str = "drop"  # "drop": a product without readable photo goes; "mask": it stays, its photo zeros
+    missing_photo: str = "drop"  # a product without a readable photo: "drop" leaves it out, "mask" gives it zeros
     photo_resize: int = RESIZE
     photo_size: int = CROP
 
@@ -45,14 +45,14 @@ class ProductSettings:
 
 @dataclass(frozen=True)
 class PreparedProducts:
-    """Product name -> row, and the manifest's counts."""
+    """The row of each product by its name, and the manifest's counts."""
 
     rows: dict[str, int]
     counts: dict[str, int]
 
 
 def catalogue_digest(names: Sequence[str]) -> str:
-    """A fingerprint of the catalogue's names in their order."""
+    """The SHA-256 of the catalogue's names in their order."""
     digest = hashlib.sha256()
     for name in names:
         digest.update(name.encode() + b"\n")
@@ -68,10 +68,10 @@ def prepare_products(
     progress: Report,
     workers: Workers,
 ) -> PreparedProducts:
-    """Write photos.npy, has_photo.npy and products.parquet into `folder`, going on from the journal found there.
+    """Write photos.npy, has_photo.npy and products.parquet into `folder`, after the blocks of a journal found there.
 
-    Kept are the products with a text, and under "drop" with a photo that decodes, in catalogue order. Every block of
-    256 ends with a line of the journal that says how far the files are valid.
+    Kept are, in catalogue order, the products with a text and, under "drop", with a photo that decodes. After each
+    block, a line of the journal says how far the files are valid.
     """
     names = corpus.product_names()
     journal = _Journal(folder / JOURNAL, {"catalogue": digest, **asdict(settings)})
@@ -109,7 +109,7 @@ def _rows(journal: "_Journal") -> int | None:
 
 
 class _Journal:
-    """One JSON line for the settings, then one a finished block: products read, rows and bytes written, rejects."""
+    """A file of JSON lines: the settings, then for each finished block products read, rows and bytes written, rejects."""
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self._path = path
@@ -141,7 +141,7 @@ class _Journal:
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The journal's lines up to the first that a crash left unreadable or cut off."""
+    """The journal's lines before the first that a crash left unreadable or incomplete."""
     lines: list[dict[str, Any]] = []
     if path.is_file():
         for line in path.read_text(errors="replace").split("\n")[:-1]:
@@ -158,6 +158,8 @@ def _size(path: Path) -> int:
 
 @dataclass(frozen=True)
 class _Loaded:
+    """A product on its way into the store."""
+
     name: str
     text: str | None = None
     photo: Path | None = None  # to be decoded
@@ -182,7 +184,7 @@ def _load(corpus: Corpus, name: str) -> _Loaded:
 
 
 def _decoded(block: list[_Loaded], settings: ProductSettings) -> list[_Loaded]:
-    """The block with its photos' pixels, or the reason why there are none."""
+    """The block with the pixels of its photos, or the reason why a photo has none."""
     return [loaded if loaded.photo is None else _decode(loaded, loaded.photo, settings) for loaded in block]
 
 

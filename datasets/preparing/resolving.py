@@ -1,4 +1,4 @@
-"""Images as dialogue files have them -> product rows, a whole list at a time."""
+"""The product rows of the images in dialogue files, resolved a whole list at a time."""
 
 from array import array
 from collections.abc import Callable, Mapping
@@ -8,20 +8,21 @@ import numpy as np
 from semantic.datasets.preparing.parsing import Images
 
 IDS = 1 << 24
-"""Image ids below this are looked up by array; MMD has 4.2 million. Of the array only the pages met take memory."""
+"""The length of an array from image id to row; MMD has 4.2 million ids. Only the pages in use take memory."""
 
 NEW, DEAD = 0, -1
-"""What the array says of an id: not met yet, without a product; else 1 + its product's row."""
+"""Entries of the array: an id not looked up yet, an id without a product; every other entry is 1 + a row."""
 
-NONE = np.empty(0, np.int32)
+NO_ROWS = np.empty(0, np.int32)
 
 ReportDead = Callable[[str], None]
 
 
 class Resolver:
-    """Finds the product rows of images. `report_dead` hears once of each name that has none, however often it is named.
+    """A function from images to product rows.
 
-    `image_name` names what a file has for an image, `rows` has the row of each product by name.
+    `image_name` gives the name of an image, `rows` the row of each product by name. `report_dead` is called once for each
+    name without a row.
     """
 
     def __init__(self, image_name: Callable[[int | str], str], rows: Mapping[str, int], ids: int = IDS) -> None:
@@ -30,20 +31,21 @@ class Resolver:
         self._dead: set[str] = set()
 
     def __call__(self, images: Images, report_dead: ReportDead) -> np.ndarray:
-        """Rows int32 [n] of the images that have one, in their order."""
+        """The rows of the images that have one, int32 [n], in the order of the images."""
         if not images:
-            return NONE
+            return NO_ROWS
         if not isinstance(images, array):
             found = np.array([self._look_up(image, report_dead) for image in images], np.int32)
         else:
             ids = np.frombuffer(images, np.int32)
-            # Unsigned, a negative id is one beyond the array; the last place stands for all beyond, and is never set.
+            # As an unsigned number, a negative id lies beyond the array. All ids beyond it clip to the last entry, which
+            # is never set.
             found = self._known.take(ids.view(np.uint32), mode="clip")
             for place in (found == NEW).nonzero()[0].tolist():
-                found[place] = self._meet(images[place], report_dead)
+                found[place] = self._look_up_id(images[place], report_dead)
         return found[found > 0] - 1
 
-    def _meet(self, image: int, report_dead: ReportDead) -> int:
+    def _look_up_id(self, image: int, report_dead: ReportDead) -> int:
         found = self._look_up(image, report_dead)
         if 0 <= image < len(self._known) - 1:
             self._known[image] = found

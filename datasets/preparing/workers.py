@@ -1,4 +1,4 @@
-"""Work that other processes do, its results in order. Reading small files keeps Python's own lock busy: threads would wait."""
+"""Worker processes, whose results come in the order of the tasks. Threads would not help: reading small files holds the GIL."""
 
 import multiprocessing
 import os
@@ -16,26 +16,27 @@ from typing import TypeVar
 from semantic.runtime.errors import DataError
 
 AHEAD = 2
-"""Tasks handed out for each process: one in work and one to go on with. What is not asked for is not begun."""
+"""Tasks prefetched for each process: one in work and one waiting."""
 
 START = "spawn"
-"""How processes begin. `fork` is faster by a fifth of a second, and unsafe beside the threads of a progress bar."""
+"""How processes start. `fork` is faster by a fifth of a second, but unsafe beside the threads of a progress bar."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
 class WorkersError(RuntimeError):
-    """A process that ended without being told to."""
+    """A worker process that ended before its work was done."""
 
     exit_code = 1  # of the command line
 
 
 class Workers:
-    """`count` processes, started when first needed and stopped by `close`; with 0 the work is done in this one.
+    """A pool of `count` worker processes, started on first use and stopped by `close`; with 0 this process does the work.
 
-    What is sent must be picklable. A fault in a process is raised here, at its task's turn. An interrupt is this
-    process's matter: the others finish their task and go, and they do not outlive it if it is killed.
+    Functions, tasks and results must be picklable. An exception in a worker is raised here, when the result of its task
+    is due. Only this process answers an interrupt (SIGINT): workers finish their task and end. They also end when this
+    process is killed.
     """
 
     def __init__(self, count: int = 0) -> None:
@@ -45,17 +46,17 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """`function` of each task, in their order. Tasks are drawn as they are needed, a few ahead of the results."""
+        """The results of `function` in the order of the tasks, which are drawn only a few ahead of the results."""
         if not self.count:
             yield from map(function, tasks)
             return
-        handed_out = (self._hand_out(function, task) for task in tasks)
+        submitted = (self._submit(function, task) for task in tasks)
         waiting: deque[Future[Result]] = deque()
         try:
-            waiting.extend(islice(handed_out, AHEAD * self.count))
+            waiting.extend(islice(submitted, AHEAD * self.count))
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(islice(handed_out, 1))
+                waiting.extend(islice(submitted, 1))
                 yield result
         except BrokenProcessPool as error:
             raise WorkersError(
@@ -72,18 +73,18 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def _hand_out(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
+    def _submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context(START), _begin)
-        with _interrupts_held():  # a process may begin here
+            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context(START), _initialise)
+        with _interrupts_blocked():  # submitting may start a process
             return self._pool.submit(function, task)
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """An interrupt of the terminal reaches all processes, and this one alone answers it, after the block.
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT here until the end of the `with` block, and for good in processes that start inside it.
 
-    What is held back here is held back for good in a process that begins in the block, from its first moment on.
+    The terminal sends an interrupt to all processes, and a new process inherits the mask from its first moment on.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -95,8 +96,8 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin() -> None:
-    """In a new process."""
+def _initialise() -> None:
+    """Prepare a new worker process: it ignores interrupts and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -109,5 +110,5 @@ def _end_with_parent() -> None:
 
 
 def cores() -> int:
-    """Processor cores this process may use."""
+    """The number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What every reader offers to `prepare`, and which reader a folder needs."""
+"""The interface of every reader, and the choice of the reader for a folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,12 +14,12 @@ from semantic.runtime.progress import Report, no_report
 
 
 class Corpus(Protocol):
-    """A folder of dialogues and products, read lazily.
+    """A reader: a folder of dialogues and products, read lazily.
 
     Product names are unique and in catalogue order. Turns name the products they show; a name that is not in the
-    catalogue is a dead reference, and `missing_reason` says which kind (None for a name that is there). Files of
-    dialogues, at `folders[split]`, are read by `turns.read_dialogue` with `read_state`, in other processes where there
-    are many; what they have for an image, a number or a string, `image_name` turns into a name.
+    catalogue is a dead reference. The dialogue files of a split are in `folders[split]`. Where there are many, worker
+    processes read them by `turns.read_dialogue` with `read_state`. Their images are then as in the file, numbers or
+    strings, and `image_name` names them.
     """
 
     layout: str
@@ -29,27 +29,26 @@ class Corpus(Protocol):
     folders: Mapping[str, Path]
     read_state: ReadState
 
-    def report(self, faults: Faults) -> None:
-        """Say what was left out of the catalogue when the folder was opened."""
+    def report_malformed_products(self, faults: Faults) -> None:
+        """Report the product files that were left out of the catalogue when the folder was opened."""
 
     def product_names(self) -> Sequence[str]: ...
 
     def product(self, name: str) -> Product:
-        """Safe to call from several threads. DataError for a malformed text file."""
+        """The product of a name in the catalogue. Thread-safe. DataError for a malformed text file."""
 
-    def missing_reason(self, name: str) -> str | None: ...
+    def missing_reason(self, name: str) -> str | None:
+        """Why a name is a dead reference; None for a product of the catalogue."""
 
     def image_name(self, image: int | str) -> str:
-        """The name of the product, or of the dead reference."""
+        """The name of the product, or of the dead reference, behind an image of a dialogue file."""
 
-    def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
-        """The dialogue in one file, its images named, None where it was skipped or holds no turn."""
-
-    def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]: ...
+    def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:
+        """The dialogues of a split in the order of their file names, images named; see `turns.read_dialogue`."""
 
 
 def detect_layout(root: Path | str) -> str:
-    """The layout, one of "simmc", "mmd-v1", "mmd-v2", "mmd-v3", "mmd-v3+v2", by the folders under `root`."""
+    """The layout by the folders under `root`: "simmc", "mmd-v1", "mmd-v2", "mmd-v3" or "mmd-v3+v2"."""
     root = Path(root)
     if (root / "img_attrs").is_dir():
         return "simmc"
@@ -65,7 +64,7 @@ def detect_layout(root: Path | str) -> str:
 def open_corpus(
     root: Path | str, slots: tuple[str, ...], layout: str | None = None, progress: Report = no_report
 ) -> Corpus:
-    """The reader of a folder. `layout` "mmd" or "simmc" says which is expected; None takes what is found."""
+    """The reader of a folder. DataError unless its layout is a `layout` ("mmd" or "simmc"; None accepts any)."""
     found = detect_layout(root)
     if layout is not None and not found.startswith(layout):
         raise DataError(f"{root}: expected the {layout} layout, found {found}")

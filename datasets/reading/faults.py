@@ -1,4 +1,4 @@
-"""What is wrong with the data that was read: counted by reason, or raised, as the user's policy says."""
+"""Faults of the data that is read: counted by reason, or raised, by the user's policy."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,11 +10,11 @@ EXAMPLES = 100
 
 
 class Faults:
-    """Counts of everything rejected, with a few places for each reason.
+    """Counts of everything rejected, with a few examples of each reason.
 
-    A *note* is a blemish that real files are full of (a null turn, an image id without URL): always counted, never
-    fatal. A *fault* is something the user should know before going on (a malformed file, an unknown slot): a
-    DataError under `on_error="stop"`, counted and stepped over under "skip".
+    A *note* is a defect that is common in real files (a null turn, an image id without URL): it is counted and never
+    raised. A *fault* is a defect the user should know about before going on (a malformed file, an unknown slot): it
+    raises DataError under `on_error="stop"` and is counted under "skip".
     """
 
     def __init__(self, on_error: str = "stop") -> None:
@@ -26,17 +26,17 @@ class Faults:
         self._shown: dict[str, int] = {}
 
     def note(self, reason: str, where: str, detail: str = "") -> None:
-        """Count one more of `reason`; the first few of a reason keep their place."""
+        """Count one more of `reason`; the first few are kept as examples with their place."""
         self.merge({reason: 1}, [{"where": where, "reason": f"{reason}: {detail}" if detail else reason}])
 
     def fault(self, reason: str, where: str, detail: str) -> None:
-        """Raise DataError "where: detail" under "stop", else count it as a note."""
+        """Raise DataError "where: detail" under "stop"; count it as a note under "skip"."""
         if self.on_error == "stop":
             raise DataError(f"{where}: {detail}")
         self.note(reason, where, detail)
 
     def merge(self, counts: Mapping[str, int], examples: Iterable[Mapping[str, str]]) -> None:
-        """Add counts and examples, at most 10 examples a reason and 100 in all, the first ones kept."""
+        """Add counts and examples. The first 10 examples of a reason are kept, and at most 100 in all."""
         for reason, count in counts.items():
             self.counts[reason] = self.counts.get(reason, 0) + count
         for example in examples:

@@ -1,4 +1,4 @@
-"""Consecutive turns of one speaker become one, as the paper does before it cuts contexts."""
+"""Merging of consecutive turns of one speaker, which the paper does before it cuts context windows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from semantic.datasets.reading.records import Turn
 
 @dataclass(frozen=True, slots=True)
 class MergedTurn:
-    """A turn made of `merged` consecutive file turns of one speaker."""
+    """A turn merged from `merged` consecutive turns of one speaker."""
 
     turn: Turn
     merged: int
 
 
 def merge_turns(turns: Iterable[Turn]) -> tuple[MergedTurn, ...]:
-    """The dialogue with speakers alternating.
+    """The turns with consecutive ones of one speaker merged, so that speakers alternate.
 
-    Texts are joined by a space, image and negative lists extended, the last act kept, and the last state there is:
+    Texts are joined by a space, lists of images and negatives concatenated. The last act is kept, and the last state:
     a later turn without a state does not erase an earlier one.
     """
     merged: list[MergedTurn] = []

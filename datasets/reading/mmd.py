@@ -1,4 +1,4 @@
-"""Dialogues and products in MMD's three generations of files."""
+"""The reader of MMD's three generations of files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -9,7 +9,7 @@ from semantic.datasets.reading.mmd_catalogue import ID_TABLES, RawCatalogue, rea
 from semantic.datasets.reading.mmd_states import mmd_state
 from semantic.datasets.reading.records import Dialogue, Product
 from semantic.datasets.reading.text import product_text
-from semantic.datasets.reading.turns import ReadState, file_names, named, read_dialogue, read_json
+from semantic.datasets.reading.turns import ReadState, file_names, read_json, read_split
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Report, no_report
 
@@ -19,7 +19,7 @@ V2_SPLITS = ("train", "fewshot", "valid", "test")
 
 
 def mmd_generation(root: Path) -> str | None:
-    """One of "mmd-v3", "mmd-v2", "mmd-v3+v2", "mmd-v1" by the folders under `root`, None where there are none."""
+    """The generation by the folders under `root`: "mmd-v1", "mmd-v2", "mmd-v3", "mmd-v3+v2", or None for no MMD."""
     v3, v2 = (_folders(root / name, splits) for name, splits in ((WITH_STATES, SPLITS), (WITHOUT_STATES, V2_SPLITS)))
     if v3 or v2:
         return "mmd-v3+v2" if v3 and v2 else "mmd-v3" if v3 else "mmd-v2"
@@ -27,12 +27,12 @@ def mmd_generation(root: Path) -> str | None:
 
 
 class MmdCorpus:
-    """MMD v1, v2 or v3, whichever `root` holds.
+    """The reader of a folder of MMD v1, v2 or v3, whichever `root` holds.
 
-    A product is a photo: its name is the photo file's stem, catalogue order that of `url2img.txt`. v1 without
-    `url2img.txt` takes the raw catalogue instead, without photos. Where v3 and v2 folders lie side by side, the
-    splits are v3's, and v2's as `v2_train`, `v2_fewshot`, `v2_valid`, `v2_test`. An image that leads to no product
-    is named by its URL, or "id <number>". Opening v1 reads its whole raw catalogue once: `progress` follows it.
+    A product is a photo: its name is the stem of the photo file, and catalogue order is the order of `url2img.txt`.
+    v1 without `url2img.txt` takes its products from the raw catalogue, without photos. Where v3 and v2 folders lie
+    side by side, the splits of v2 are named `v2_train`, `v2_fewshot`, `v2_valid` and `v2_test`. An image that leads to
+    no product is named by its URL or as "id <number>". Opening v1 reads its whole raw catalogue once.
     """
 
     def __init__(self, root: Path | str, slots: tuple[str, ...], progress: Report = no_report) -> None:
@@ -95,14 +95,14 @@ class MmdCorpus:
             self._by_url = self._raw.by_url
 
     def _read_photos(self, lines: Path) -> dict[str, str]:
-        """URL -> product, by its photo file; of several files with one stem the first is its photo."""
+        """URL -> product, the stem of its photo file. Of several files with one stem, the first is the photo."""
         products = {}
         for url, file in read_url_files(lines).items():
             products[url] = Path(file).stem
             self._photos.setdefault(products[url], file)
         return products
 
-    def report(self, faults: Faults) -> None:
+    def report_malformed_products(self, faults: Faults) -> None:
         for path, detail in (self._raw.malformed if self._raw else {}).items():
             faults.fault("malformed product file", str(path), detail)
 
@@ -138,16 +138,8 @@ class MmdCorpus:
             image = int(image)
         return self._by_id.get(image) or f"id {int(image)}"
 
-    def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
-        dialogue = read_dialogue(path, faults, self.read_state)
-        return dialogue and named(dialogue, self.image_name)
-
     def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:
-        faults = faults or Faults()
-        for name in file_names(self.folders[split]):
-            dialogue = self.dialogue(self.folders[split] / name, faults)
-            if dialogue is not None:
-                yield dialogue
+        return read_split(self.folders[split], faults or Faults(), self.read_state, self.image_name)
 
 
 def _folders(root: Path, splits: tuple[str, ...]) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""MMD's product tables: photos by URL and id, texts by photo stem, and the raw catalogue of v1."""
+"""MMD's tables of products: photo files and ids by URL, and the raw catalogue of v1."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +13,18 @@ ID_TABLES = ("cleaned_image_id.json", "image_id.json")
 
 
 def read_url_files(path: Path) -> dict[str, str]:
-    """URL -> photo file of `url2img.txt`, one `URL file` a line, in its order; lines without a file are left out."""
+    """URL -> photo file from the lines `URL file` of `url2img.txt`, in their order; lines without a file are left out."""
     files = {}
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            parts = line.split(maxsplit=1)
-            if len(parts) == 2:
-                files[parts[0]] = parts[1].strip()
+            words = line.split(maxsplit=1)
+            if len(words) == 2:
+                files[words[0]] = words[1].strip()
     return files
 
 
 def read_image_ids(path: Path) -> dict[str, int]:
-    """URL -> id: the first element of the list in the file."""
+    """URL -> image id, from the first element of the list in the file."""
     table = read_json(path)
     first = table[0] if isinstance(table, list) and table else table
     if not isinstance(first, dict):
@@ -36,10 +36,10 @@ def read_image_ids(path: Path) -> dict[str, int]:
 
 
 class RawCatalogue:
-    """v1's `raw_catalog/<site>/public_jsons/*.json`, one product a file, keys in any case.
+    """The products in v1's `raw_catalog/<site>/public_jsons/*.json`, one a file, keys in any case.
 
-    `entries` names the files "<site>/<stem>" in sorted order; `by_url` finds the entry that shows a photo (the first
-    one that does). Every file is read once to know its URLs; `malformed` says what was wrong with those left out.
+    `entries` maps "<site>/<stem>" to the file, in sorted order. `by_url` maps a photo's URL to the first entry that
+    lists it. `malformed` maps each file left out to what is wrong with it. Opening reads every file once.
     """
 
     def __init__(self, folder: Path, progress: Report) -> None:
@@ -60,18 +60,18 @@ class RawCatalogue:
             progress("raw catalogue", done, len(paths))
 
     def text(self, name: str) -> str | None:
-        """The entry's flat values as a product text."""
+        """The product text of an entry's flat values."""
         content = _read_entry(self.entries[name])
         return product_text({key: value for key, value in content.items() if not key.startswith("image_filename")})
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every text in nested lists and objects: {orientation: [URL]} is what the field promises, not all it holds."""
+    """Every text in nested lists and objects. The format says {orientation: [URL]}, but real files vary."""
     if isinstance(value, str) and value.strip():
         yield value.strip()
     elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _strings(part)
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
 
 
 def _read_entry(path: Path) -> dict[str, Any]:

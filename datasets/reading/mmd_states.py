@@ -1,4 +1,4 @@
-"""The `ds` of MMD's user turns as a belief state."""
+"""Belief states from the `ds` of MMD's user turns."""
 
 from typing import Any
 
@@ -10,16 +10,17 @@ UNNAMED = frozenset({"", "none"})
 
 
 def mmd_state(turn: dict[str, Any], slots: tuple[str, ...], where: str, faults: Faults) -> BeliefState | None:
-    """Slot -> "<sentiment> <value>" of the turn's `informable` entries, repeats of a slot joined by a space.
+    """The turn's belief state, or None where it has no `ds`.
 
-    Of a hierarchical slot, `materials >> upper materials (shoes)`, the part before `>>` counts. `requestable` fills
-    `likes` and `dislikes` with the attributes named there, where the schema has these slots. A slot outside the
-    schema is a fault; an entry without slot or value is a note.
+    It maps each slot of the `informable` entries to "<sentiment> <value>", repeats joined by a space. Of a
+    hierarchical slot such as `materials >> upper materials (shoes)`, only `materials` counts. The slots `likes` and
+    `dislikes`, where the schema has them, hold the attributes that `requestable` names. A slot outside the schema is a
+    fault; an entry without a slot or a value is a note.
     """
     ds = turn.get("ds")
     if not isinstance(ds, dict):
         return None
-    parts: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for entry in _entries(ds.get("informable")):
         value = state_value_text(entry.get("values"))
         names = [state_text(str(name).split(">>")[0]) for name in _listed(entry.get("slot"))]
@@ -29,15 +30,15 @@ def mmd_state(turn: dict[str, Any], slots: tuple[str, ...], where: str, faults: 
         text = f"{state_value_text(entry.get('sentiment'))} {value}".strip()
         for name in names:
             if name in slots:
-                parts.setdefault(name, []).append(text)
+                texts.setdefault(name, []).append(text)
             elif name not in UNNAMED:
                 faults.fault("unknown slot", where, f"expected a slot of {', '.join(slots)}, found {name!r}")
     for entry in _entries(ds.get("requestable")):
         for name in ("likes", "dislikes"):
             value = state_value_text(entry.get(name))
             if value and name in slots:
-                parts.setdefault(name, []).append(value)
-    return {slot: " ".join(texts) for slot, texts in parts.items()}
+                texts.setdefault(name, []).append(value)
+    return {slot: " ".join(values) for slot, values in texts.items()}
 
 
 def _entries(value: Any) -> list[dict[str, Any]]:

@@ -1,19 +1,19 @@
-"""What the files of every layout become: frozen records of dialogues, turns and products."""
+"""Frozen records of dialogues, turns and products, the same for every layout."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 BeliefState = Mapping[str, str]
-"""Slot key -> value text, normalised, for the slots that are set. An empty mapping is a labelled state with nothing set."""
+"""Slot key -> normalised value text of the slots that are set. An empty mapping is a labelled state with no slot set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn as it stands in a file.
+    """One turn of a file.
 
-    `images` are names of the products shown; on a system turn they are the positives of a recommendation and
-    `negatives` the products that were not shown. `state` is None where the file carries none.
+    `images` are the names of the products shown. On a system turn they are the positives of a recommendation, and
+    `negatives` are products not shown. `state` is None where the file has none.
     """
 
     speaker: str  # "user" or "system"
@@ -34,7 +34,7 @@ class Dialogue:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product of the catalogue: a name unique in it, its normalised text, and its photo; either may be missing."""
+    """A product of the catalogue: its unique name, its normalised text and its photo file, None where missing."""
 
     name: str
     text: str | None

@@ -1,4 +1,4 @@
-"""Dialogues and products in the SIMMC layout."""
+"""The reader of the SIMMC layout."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -8,19 +8,19 @@ from typing import Any
 from semantic.datasets.reading.faults import Faults
 from semantic.datasets.reading.records import BeliefState, Dialogue, Product
 from semantic.datasets.reading.text import product_text, state_value_text
-from semantic.datasets.reading.turns import ReadState, file_names, named, read_dialogue, read_json
+from semantic.datasets.reading.turns import ReadState, read_json, read_split
 from semantic.runtime.errors import DataError
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 IGNORED_SLOTS = frozenset({"size"})
-"""Slots of SIMMC's state that the method leaves out: `availableSizes` says the same."""
+"""Slots of SIMMC's states that the method leaves out: `availableSizes` says the same."""
 
 
 class SimmcCorpus:
-    """`{split}/<n>.json`, `images/<name>.jpg|.jpeg|.png`, `img_attrs/img_attrs.json`.
+    """The reader of `{split}/<n>.json`, `images/<name>.jpg|.jpeg|.png` and `img_attrs/img_attrs.json`.
 
-    Every subfolder with JSON files in it is a split: train, valid and test first, then the others by name. States
-    are `dst.slot_values` of user turns; a turn without `dst` has none. Catalogue order is that of `img_attrs.json`.
+    Every subfolder with JSON files is a split: train, valid and test first, then the others by name. States are the
+    `dst.slot_values` of user turns. Catalogue order is the order of `img_attrs.json`.
     """
 
     layout = "simmc"
@@ -45,14 +45,14 @@ class SimmcCorpus:
             )
         self._texts: dict[str, Any] = texts
         images = self.root / "images"
-        # One listing instead of three questions a product.
+        # Listing the folder once is faster than testing three paths for each product.
         files = {path.name for path in images.iterdir()} if images.is_dir() else set()
         self._photos = {
             name: images / file for name in texts for suffix in PHOTO_SUFFIXES[::-1] if (file := name + suffix) in files
         }
 
-    def report(self, faults: Faults) -> None:
-        """Nothing is left out when the folder is opened."""
+    def report_malformed_products(self, faults: Faults) -> None:
+        """Does nothing: all texts are in one file, so opening leaves no product out."""
 
     def product_names(self) -> Sequence[str]:
         return list(self._texts)
@@ -67,20 +67,15 @@ class SimmcCorpus:
     def image_name(self, image: int | str) -> str:
         return str(image)
 
-    def dialogue(self, path: Path, faults: Faults) -> Dialogue | None:
-        dialogue = read_dialogue(path, faults, self.read_state)
-        return dialogue and named(dialogue, self.image_name)
-
     def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:
-        faults = faults or Faults()
-        for name in file_names(self.folders[split]):
-            dialogue = self.dialogue(self.folders[split] / name, faults)
-            if dialogue is not None:
-                yield dialogue
+        return read_split(self.folders[split], faults or Faults(), self.read_state, self.image_name)
 
 
 def simmc_state(turn: dict[str, Any], slots: tuple[str, ...], where: str, faults: Faults) -> BeliefState | None:
-    """The turn's `dst.slot_values`, texts normalised. A slot outside the schema is a fault, `size` beside it a note."""
+    """The turn's belief state from `dst.slot_values`, or None where it has no `dst`.
+
+    A slot outside the schema is a fault, but `size` outside it only a note.
+    """
     dst = turn.get("dst")
     if not isinstance(dst, dict):
         return None

@@ -1,4 +1,4 @@
-"""The words of utterances, products and state values, normalised as the paper's preprocessing does."""
+"""Normalised texts of utterances, products and state values, as in the paper's preprocessing."""
 
 import ast
 import re
@@ -10,16 +10,16 @@ IGNORED_PRODUCT_KEYS = frozenset(
 """Keys of a product's JSON left out of its text, compared in lower case."""
 
 MISSING_VALUES = frozenset({"", "unk"})
-"""What a missing product value reads, once stripped and lower-cased."""
+"""How missing values of a product read, stripped and lower-cased."""
 
 _PUNCTUATION = re.compile(r"[()\[\]<>,=:;]")
 _PUNCTUATION_AND_SLASH = re.compile(r"[()\[\]<>,=:;/]")
 
 
 def utterance_text(text: str) -> str:
-    """Lower-cased, without the curly quotation marks MMD puts around some utterances, runs of space collapsed.
+    """The text lower-cased, runs of space collapsed, without the curly quotation marks MMD puts around some utterances.
 
-    Punctuation stays: the word-piece vocabulary has it.
+    Punctuation stays, because word-piece vocabularies have it.
     """
     return " ".join(_unquoted(text).lower().split())
 
@@ -29,18 +29,18 @@ def _unquoted(text: str) -> str:
 
 
 def state_text(text: str) -> str:
-    """Lower-cased, `()[]<>,=:;` to spaces, runs of space collapsed."""
+    """The text lower-cased, `()[]<>,=:;` turned into spaces, runs of space collapsed."""
     return " ".join(_PUNCTUATION.sub(" ", text).lower().split())
 
 
 def state_value_text(value: object) -> str:
-    """A state's value as one text: a list, or a string that prints one (SIMMC: "['XL', 'S']"), is joined by spaces."""
+    """A state's value as one text. A list, or a string that prints one (SIMMC: "['XL', 'S']"), is joined by spaces."""
     if value is None:
         return ""
     if isinstance(value, str) and value.strip().startswith("["):
         value = _printed_list(value)
     if isinstance(value, list | tuple):
-        return " ".join(filter(None, (state_value_text(part) for part in value)))
+        return " ".join(filter(None, (state_value_text(item) for item in value)))
     return state_text(str(value))
 
 
@@ -52,10 +52,10 @@ def _printed_list(value: str) -> object:
 
 
 def product_text(product: str | Mapping[str, object]) -> str | None:
-    """A product's text, or None when nothing is left of it.
+    """A product's text, or None where nothing is left of it.
 
-    A mapping reads "key value key value ..." without `IGNORED_PRODUCT_KEYS` and missing values ("unk", "", " ");
-    a string is taken as it is. Lower-cased, `()[]<>,=:;/` to spaces, runs of space collapsed.
+    A mapping becomes "key value key value ..." without `IGNORED_PRODUCT_KEYS` and missing values ("unk", "", " "); a
+    string is taken as it is. The text is lower-cased, `()[]<>,=:;/` turned into spaces, runs of space collapsed.
     """
     if not isinstance(product, str):
         product = " ".join(f"{key} {value}" for key, value in _present(product))
@@ -66,7 +66,7 @@ def _present(product: Mapping[str, object]) -> list[tuple[str, str]]:
     pairs = []
     for key, value in product.items():
         if isinstance(value, list):
-            value = " ".join(str(part) for part in value if isinstance(part, str | int | float))
+            value = " ".join(str(item) for item in value if isinstance(item, str | int | float))
         if key.lower() in IGNORED_PRODUCT_KEYS or not isinstance(value, str | int | float):
             continue
         if str(value).strip().lower() not in MISSING_VALUES:

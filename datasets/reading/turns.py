@@ -1,4 +1,4 @@
-"""The turn list that the files of every layout share: one dialogue a JSON file, tolerant of what is in the wild."""
+"""Dialogue files, in the JSON list of turns that all layouts share. Common defects of real files are tolerated."""
 
 import json
 import os
@@ -16,14 +16,14 @@ SPEAKERS = ("user", "system")
 
 
 class ReadState(Protocol):
-    """How a layout writes states. Sent to other processes: a function, or a `partial` of one."""
+    """A layout's reader of states: a function, or a `partial` of one, so that it can be sent to worker processes."""
 
     def __call__(self, turn: dict[str, Any], *, where: str, faults: Faults) -> BeliefState | None:
-        """The state of a user turn, None where the file carries none."""
+        """The state of a user turn, None where the file has none."""
 
 
 def read_json(path: Path) -> Any:
-    """The file's content. DataError names the file, what was found and where in it."""
+    """The content of a JSON file. DataError names the file, the fault and its place."""
     try:
         return json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
@@ -36,17 +36,17 @@ def read_json(path: Path) -> Any:
 
 
 def file_names(folder: Path) -> list[str]:
-    """Names of a split's files, sorted. Hidden files (copies some systems leave) are none."""
+    """The names of a folder's JSON files, sorted, without hidden files (copies that some systems leave)."""
     with os.scandir(folder) as entries:
         return sorted(name for entry in entries if (name := entry.name).endswith(".json") and not name.startswith("."))
 
 
 def read_dialogue(path: Path, faults: Faults, read_state: ReadState) -> Dialogue | None:
-    """The dialogue of a file, or None where nothing can be read from it.
+    """The dialogue in a file, or None where the file is malformed or holds no turn.
 
-    A malformed file is a fault. Null turns, turns that are lists (flattened), turns without speaker or utterance
-    and images that are null are notes. A turn's place in messages is its place in the file, from 0. Images are as the
-    file has them, numbers and strings: see `named`.
+    A malformed file is a fault. Notes are null turns, turns that are lists (these are flattened), turns without a
+    speaker or an utterance, and null images. Messages count the turns of the file from 0. Images are as in the file,
+    numbers or strings; `read_split` names them.
     """
     where = f"{path.parent.name} dialogue {path.stem!r}"
     try:
@@ -67,8 +67,17 @@ def read_dialogue(path: Path, faults: Faults, read_state: ReadState) -> Dialogue
     return Dialogue(path.stem, tuple(turns))
 
 
-def named(dialogue: Dialogue, image_name: Callable[[Any], str]) -> Dialogue:
-    """The dialogue with the names of its images in place of what its file has."""
+def read_split(
+    folder: Path, faults: Faults, read_state: ReadState, image_name: Callable[[Any], str]
+) -> Iterator[Dialogue]:
+    """The dialogues in a folder in the order of their file names, each image replaced by `image_name` of it."""
+    for name in file_names(folder):
+        dialogue = read_dialogue(folder / name, faults, read_state)
+        if dialogue is not None:
+            yield _named(dialogue, image_name)
+
+
+def _named(dialogue: Dialogue, image_name: Callable[[Any], str]) -> Dialogue:
     turns = (
         replace(turn, images=tuple(map(image_name, turn.images)), negatives=tuple(map(image_name, turn.negatives)))
         for turn in dialogue.turns
@@ -115,7 +124,7 @@ def _images(images: Any, place: str, faults: Faults) -> tuple[Any, ...]:
         return ()
     if not isinstance(images, list):
         images = [images]
-    if set(map(type, images)) == {int}:  # a thousand at a time, so not one by one
+    if set(map(type, images)) == {int}:  # the usual case, tested at once: a list may have a thousand
         return tuple(images)
     present = [image for image in images if isinstance(image, str | int) and image != ""]
     if len(present) < len(images):

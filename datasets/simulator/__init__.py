@@ -1,13 +1,14 @@
-"""The embedded default data: a drawn catalogue with photos, and dialogues by an agenda-based user simulator.
+"""Simulated data: a drawn catalogue with photos, and dialogues by an agenda-based user simulator, in MMD's layout.
 
-A shopper with a hidden goal says criteria in parts, answers questions, likes and dislikes what photos show ("the
-colour of the 2nd image"), wants "one like this but in red", corrects slips, changes the mind, goes on to another
-garment, buys, and says goodbye. The agent shows products that satisfy the criteria in force; the products set against
-them do not. Each user turn carries the belief state: the criteria in force, those read off a photo included, and what
-the turn refers to. Files are MMD's (v3, and v2 for dialogues without states), so MMD's reader is the only way in.
+The shopper has a hidden goal. It names criteria a few at a time, answers questions, likes and dislikes attributes of
+photos ("the colour of the 2nd image"), asks for "one like this but in red", corrects errors, changes criteria, goes on
+to another garment, buys, and says goodbye. The agent shows products that satisfy the current criteria; the negatives
+do not. Each user turn carries the belief state: the current criteria, also those read off a photo, and the products it
+refers to. Files are MMD's (v3, and v2 for dialogues without states), so MMD's reader reads them.
 
-Words, slots and garments: `words`, `sentences`, `slots`, `garments`. A catalogue: `catalogue`, drawn in `drawing` and
-`photos` or read in `folder`. A dialogue: `search`, `agenda` (the shopper), `agent`, `conversation`. Files: `writer`.
+Read `catalogue/` first: `slots`, `words` and `garments` (the tables), `catalogue`, then `drawing` and `photos` (a drawn
+catalogue) or `folder` (the user's own). Then `dialogue/`: `search`, `phrases`, `agenda` (the shopper), `agent`,
+`conversation`. `writer` writes the files.
 """
 
 import shutil
@@ -28,9 +29,9 @@ from semantic.runtime.progress import Report, no_report
 __all__ = ["simulate"]
 
 SPLITS = ("train", "valid", "test")
-HELD_OUT = 0.14  # MMD-v3's shares are 72, 14 and 14%
-DRAWN = 2000
-REPORT_EVERY = 20
+HELD_OUT = 0.14  # of the dialogues, in valid and in test alike; MMD v3 has 72, 14 and 14%
+DRAWN = 2000  # products of a drawn catalogue
+REPORT_EVERY = 20  # dialogues between two reports of progress
 
 
 def simulate(
@@ -45,14 +46,15 @@ def simulate(
     unlabelled: int = 0,
     progress: Report = no_report,
 ) -> dict[str, int]:
-    """Writes a dataset in the MMD-v3 layout to the new folder `out`; returns its counts. Same arguments, same bytes.
+    """Write a dataset in the layout of MMD v3 to the new folder `out` and return its counts.
 
-    `dialogues` with states, 72/14/14% of them in train, valid and test, and `unlabelled` without, as MMD-v2's train
-    (`MMD2woDST/train`) over the same catalogue. `products` are drawn (2,000 unless told), or taken from the folder
-    `catalogue` (all unless told; see `folder.read_catalogue`). A recommendation has 3 to 5 positives where that many
-    satisfy the criteria, and up to `negatives` negatives in train, `evaluation_negatives` in valid and test.
+    It has `dialogues` dialogues with states, 72, 14 and 14% of them in train, valid and test, and `unlabelled` without
+    states, in MMD v2's `MMD2woDST/train`. Both share a catalogue of `products` products: drawn (2,000 by default), or
+    taken from the folder `catalogue` (all by default; see `folder.read_catalogue`). A recommendation has 3 to 5
+    positives where that many products satisfy the criteria, and up to `negatives` negatives in train and
+    `evaluation_negatives` in valid and test. The same arguments give the same bytes.
 
-    Everything is written to `<out>.partial` and renamed at the end, so `out` is either complete or not there.
+    Files are written to `<out>.partial`, which is renamed at the end: `out` is either complete or absent.
     DataError for an `out` that is not empty, a bad number or a bad catalogue.
     """
     out = Path(out)
@@ -101,14 +103,14 @@ def simulate(
 
 
 def split_sizes(dialogues: int) -> dict[str, int]:
-    """Dialogues of each split: 14% each in valid and test, one at least, the rest in train."""
+    """The number of dialogues of each split: 14% each in valid and test, at least one, and the rest in train."""
     held_out = max(1, round(HELD_OUT * dialogues))
     return {"train": dialogues - 2 * held_out, "valid": held_out, "test": held_out}
 
 
 @contextmanager
 def _whole_folder(out: Path) -> Iterator[Path]:
-    """A folder to write to, which becomes `out` if all goes well and vanishes if not."""
+    """A folder to write to, which is renamed to `out` at the end, or deleted after an exception."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(
             f"{out}: expected a new or an empty folder, found {'files in it' if out.is_dir() else 'a file'}"
@@ -116,7 +118,7 @@ def _whole_folder(out: Path) -> Iterator[Path]:
     partial = out.with_name(f"{out.name}.partial")
     try:
         if partial.exists():
-            shutil.rmtree(partial)  # left by a run that was killed
+            shutil.rmtree(partial)  # left by a process that was killed
         partial.mkdir(parents=True)
         yield partial
         if out.exists():

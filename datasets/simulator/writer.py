@@ -1,4 +1,4 @@
-"""Writing a catalogue and dialogues as MMD's files, v3 with states and v2 without."""
+"""Writing of a catalogue and dialogues in MMD's layout: v3 with states, v2 without."""
 
 import json
 import shutil
@@ -16,12 +16,14 @@ from semantic.datasets.simulator.dialogue.phrases import text_of
 from semantic.runtime.progress import Report
 
 ADDRESS = "http://shop.invalid/photos"
-ABSENT = "null"  # what MMD writes for an annotation or an alternative text that is not there
-REPORT_EVERY = 50
+ABSENT = "null"  # MMD's text for a missing annotation or alternative utterance
+REPORT_EVERY = 50  # products between two reports of progress
 
 
 @dataclass
 class Counts:
+    """The counts of what was written."""
+
     turns: int = 0
     states: int = 0
     recommendation_turns: int = 0
@@ -31,7 +33,7 @@ class Counts:
 
 @dataclass
 class MmdWriter:
-    """Writes below `root`, whose folders it makes. Image ids are in no order, as MMD's are."""
+    """Writes MMD's files below `root`. Image ids are in random order, because MMD's are in no order either."""
 
     root: Path
     catalogue: Catalogue
@@ -44,7 +46,7 @@ class MmdWriter:
         self.files = [f"{name}{suffix}" for name, suffix in zip(self.catalogue.names, suffixes, strict=True)]
 
     def write_catalogue(self, progress: Report) -> None:
-        """`images/images`, `knowledge/products_format`, `cleaned_image_id.json` and `url2img.txt`."""
+        """Write `images/images`, `knowledge/products_format`, `cleaned_image_id.json` and `url2img.txt`."""
         images, texts = self.root / "images" / "images", self.root / "knowledge" / "products_format"
         images.mkdir(parents=True)
         texts.mkdir(parents=True)
@@ -64,7 +66,7 @@ class MmdWriter:
         (self.root / "url2img.txt").write_text("".join(lines), encoding="utf-8")
 
     def write_dialogue(self, folder: Path, number: int, turns: Iterable[Said], states: bool) -> None:
-        """One dialogue as `<number>.json`: with states a v3 file, without a v2 file."""
+        """Write one dialogue as `<number>.json`: a v3 file with states, or a v2 file without."""
         written = [self._v3(turn, place) if states else self._v2(turn) for place, turn in enumerate(turns)]
         self.counts.turns += len(written)
         _write_json(folder / f"{number}.json", written)

@@ -1,4 +1,4 @@
-"""Arrays and tables that grow on disk row by row, so that no corpus has to fit into memory."""
+"""Writers of arrays and tables that grow on disk row by row, so that a corpus need not fit into memory."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-HEADER_BYTES = 128  # fixed, so that the row count can be filled in when it is known
+HEADER_BYTES = 128  # fixed, so that the header can be written last, when the number of rows is known
+
+ROW_GROUP = 65_536
+"""Rows of a row group of a Parquet file."""
 
 
 def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
@@ -20,9 +23,9 @@ def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
 
 
 class GrowingArray:
-    """A .npy file of `dtype` [rows, *row_shape] written from the front.
+    """A writer of a .npy file of `dtype` [rows, *row_shape].
 
-    `rows` says how many rows of an existing file to keep; what lies behind them is cut off. The header is valid only
+    With `rows` it continues an existing file: that many rows are kept, the rest is cut off. The header is valid only
     after `close`.
     """
 
@@ -40,7 +43,7 @@ class GrowingArray:
         return self.dtype.itemsize * int(np.prod(self.row_shape, dtype=np.int64))
 
     def append(self, rows: Any) -> None:
-        """Add rows [n, *row_shape]."""
+        """Append rows [n, *row_shape]."""
         array = np.ascontiguousarray(rows, dtype=self.dtype).reshape(-1, *self.row_shape)
         self._file.write(array.tobytes())
         self.rows += len(array)
@@ -49,19 +52,24 @@ class GrowingArray:
         self._file.flush()
 
     def close(self) -> None:
-        """Finish the file: its header now says how many rows there are."""
+        """Write the header, with the number of rows, and close the file."""
         self._file.seek(0)
         self._file.write(_npy_header(self.dtype, (self.rows, *self.row_shape)))
         self._file.close()
 
     def release(self) -> None:
-        """Let go of an unfinished file. On a full disk even this fails to write: the fault was raised already."""
+        """Close the file without finishing it; harmless after `close`."""
+        # On a full disk this fails too, and the first error was raised already.
         with suppress(OSError):
             self._file.close()
 
 
 class GrowingLists:
-    """Lists of int32 as two files: `<name>.npy` holds the values end to end, `<name>_offsets.npy` int64 [lists + 1]."""
+    """A writer of lists of int32.
+
+    `<name>.npy` holds the values of all lists end to end. `<name>_offsets.npy`, int64 [lists + 1], holds where they begin
+    and end.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.values = GrowingArray(folder / f"{name}.npy", np.int32)
@@ -73,7 +81,7 @@ class GrowingLists:
         self.offsets.append([self.values.rows])
 
     def extend(self, lists: Sequence[np.ndarray]) -> None:
-        """Append each of one or more lists."""
+        """Append each list of a sequence that is not empty."""
         ends = np.cumsum([len(values) for values in lists], dtype=np.int64)
         self.offsets.append(self.values.rows + ends)
         self.values.append(np.concatenate(lists))
@@ -88,24 +96,24 @@ class GrowingLists:
 
 
 class GrowingTable:
-    """A Parquet file written in row groups of `group` rows."""
+    """A writer of a Parquet file in row groups of `group` rows."""
 
-    def __init__(self, path: Path, schema: dict[str, Any], group: int = 65_536) -> None:
+    def __init__(self, path: Path, schema: dict[str, Any], group: int = ROW_GROUP) -> None:
         self.rows = 0
         self._schema = pa.schema(list(schema.items()))
         self._file = open(path, "wb")  # noqa: SIM115 (closed by close)
         self._writer = pq.ParquetWriter(self._file, self._schema)
         self._group = group
-        self._waiting: list[tuple[Any, ...]] = []
+        self._buffer: list[tuple[Any, ...]] = []
 
     def append(self, *row: Any) -> None:
-        self._waiting.append(row)
+        self._buffer.append(row)
         self.rows += 1
-        if len(self._waiting) == self._group:
+        if len(self._buffer) == self._group:
             self._write()
 
     def close(self) -> None:
-        if self._waiting or not self.rows:
+        if self._buffer or not self.rows:
             self._write()
         self._writer.close()
         self._file.close()
@@ -117,7 +125,7 @@ class GrowingTable:
             self._file.close()
 
     def _write(self) -> None:
-        columns = list(zip(*self._waiting, strict=True)) or [() for _ in self._schema]
+        columns = list(zip(*self._buffer, strict=True)) or [() for _ in self._schema]
         arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        self._waiting = []
+        self._buffer = []

@@ -1,4 +1,4 @@
-"""The prepared store: everything training and evaluation read, memory-mapped."""
+"""The prepared store: all data that training and evaluation read, memory-mapped."""
 
 import hashlib
 import json
@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from semantic.datasets.store.arrays import ROW_GROUP
 from semantic.runtime.errors import DataError
 
 FORMAT = "semantic-store"
 VERSION = 1
 MANIFEST = "manifest.json"
-BLOCK = 65_536
-"""Rows of a text column read at once, and of a row group of the tables."""
+BLOCK = ROW_GROUP
+"""Rows of a text column that `Store.all_texts` reads at once."""
 
 FILES = (
     "products.parquet",
@@ -37,7 +38,7 @@ FILES = (
     "negatives.npy",
     "negatives_offsets.npy",
 )
-"""Every file of a store beside the manifest."""
+"""Every file of a store except the manifest."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Split:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces of 1 MiB."""
+    """The SHA-256 of a file, which is read 1 MiB at a time."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for piece in iter(lambda: file.read(1 << 20), b""):
@@ -66,7 +67,7 @@ def file_digest(path: Path) -> str:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a store. DataError for a folder that is none, or one of another version."""
+    """The manifest of a store. DataError where `path` is no store, or a store of another version."""
     file = path / MANIFEST
     if not file.is_file():
         found = "an unfinished store" if (path / "partial").is_dir() else "a folder" if path.is_dir() else "nothing"
@@ -90,8 +91,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
 class Store:
     """A prepared store, opened for reading.
 
-    Product, turn, dialogue and example numbers are row numbers. Arrays are memory-mapped; text columns are read on
-    first use and kept.
+    Products, turns, dialogues and examples are numbered by row. Arrays are memory-mapped; the columns of tables are
+    read on first use and kept in memory.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -118,49 +119,50 @@ class Store:
         self._ranges = dict(_ranges(self.manifest["splits"]))
 
     def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
-        """Other processes open the store anew: a memory map would be sent to them as a copy of all its pixels."""
+        """Pickle the path alone: worker processes open the store themselves. A memory map is pickled with its content."""
         return Store, (self.path,)
 
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
 
-    def _column(self, table: str, name: str) -> list[Any]:
-        return pq.read_table(self.path / f"{table}.parquet", columns=[name]).column(0).to_pylist()
+    def _column(self, table: str, name: str) -> pa.ChunkedArray:
+        return pq.read_table(self.path / f"{table}.parquet", columns=[name]).column(0)
+
+    def _strings(self, table: str, name: str) -> list[Any]:
+        return self._column(table, name).to_pylist()
 
     def _numbers(self, table: str, name: str) -> np.ndarray:
-        column = pq.read_table(self.path / f"{table}.parquet", columns=[name]).column(0)
-        return column.to_numpy().astype(np.int64)
+        return self._column(table, name).to_numpy().astype(np.int64)
 
     def rows(self, table: str) -> int:
-        """Rows of a Parquet table: "products", "dialogues", "turns" or "state_values"."""
+        """The number of rows of a table: "products", "dialogues", "turns" or "state_values"."""
         return pq.read_metadata(self.path / f"{table}.parquet").num_rows
 
     def texts(self, table: str, column: str, start: int, stop: int) -> list[str]:
-        """Rows `start` to `stop` (excluded) of a text column, a missing text as ""; only their part of the file is read."""
+        """Rows `start` to `stop` (excluded) of a text column, a missing text as "". Only their row groups are read."""
         file, texts, first = pq.ParquetFile(self.path / f"{table}.parquet"), [], 0
         for group in range(file.num_row_groups):
             after = first + file.metadata.row_group(group).num_rows
             if first < stop and after > start:
-                part = file.read_row_group(group, [column]).column(0)
-                texts += part.slice(max(0, start - first), min(stop, after) - max(start, first)).to_pylist()
+                rows = file.read_row_group(group, [column]).column(0)
+                texts += rows.slice(max(0, start - first), min(stop, after) - max(start, first)).to_pylist()
             first = after
         return [text or "" for text in texts]
 
     def all_texts(self, table: str, column: str) -> Iterator[str]:
-        """A text column from top to bottom, a part of it in memory at a time."""
-        for group in range(0, self.rows(table), BLOCK):
-            yield from self.texts(table, column, group, group + BLOCK)
+        """Every row of a text column, with at most `BLOCK` of them in memory."""
+        for start in range(0, self.rows(table), BLOCK):
+            yield from self.texts(table, column, start, start + BLOCK)
 
     def product_column(self, column: str, rows: Sequence[int]) -> list[str]:
-        """ "name" or "text" of some products, without reading the others into Python."""
-        values = pq.read_table(self.path / "products.parquet", columns=[column]).column(0)
-        return [text or "" for text in values.take(pa.array(rows, pa.int64())).to_pylist()]
+        """The "name" or "text" of the products `rows`, without Python strings of the others."""
+        values = self._column("products", column).take(pa.array(rows, pa.int64()))
+        return [text or "" for text in values.to_pylist()]
 
     def product_rows(self, names: Iterable[str]) -> dict[str, int]:
-        """Name -> row of those names that are products, without reading the others into Python."""
+        """Name -> row of those `names` that are products, without Python strings of the others."""
         wanted = pa.array(sorted(set(names)), pa.string())
-        column = pq.read_table(self.path / "products.parquet", columns=["name"]).column(0)
-        found = pc.index_in(wanted, column.combine_chunks()).to_pylist()
+        found = pc.index_in(wanted, self._column("products", "name").combine_chunks()).to_pylist()
         return {name: row for name, row in zip(wanted.to_pylist(), found, strict=True) if row is not None}
 
     @property
@@ -169,37 +171,37 @@ class Store:
 
     @cached_property
     def product_names(self) -> list[str]:
-        return self._column("products", "name")
+        return self._strings("products", "name")
 
     @cached_property
     def product_texts(self) -> list[str]:
-        return [text or "" for text in self._column("products", "text")]
+        return [text or "" for text in self._strings("products", "text")]
 
     @cached_property
     def turn_texts(self) -> list[str]:
-        return self._column("turns", "text")
+        return self._strings("turns", "text")
 
     @cached_property
     def turn_speakers(self) -> list[str]:
-        return self._column("turns", "speaker")
+        return self._strings("turns", "speaker")
 
     @cached_property
     def turn_acts(self) -> list[str]:
-        return self._column("turns", "act")
+        return self._strings("turns", "act")
 
     @cached_property
     def turn_merged(self) -> np.ndarray:
-        """How many file turns each turn was merged from, int64 [turn]."""
+        """How many turns of the file each turn was merged from, int64 [turn]."""
         return self._numbers("turns", "merged")
 
     @cached_property
     def dialogue_names(self) -> list[str]:
-        return self._column("dialogues", "name")
+        return self._strings("dialogues", "name")
 
     @cached_property
     def state_values(self) -> list[str]:
-        """Row 0 is "none"."""
-        return self._column("state_values", "value")
+        """The value texts that `turn_states` numbers; row 0 is "none"."""
+        return self._strings("state_values", "value")
 
     @cached_property
     def dialogue_first_turn(self) -> np.ndarray:
@@ -211,13 +213,13 @@ class Store:
 
     @cached_property
     def _dialogue_splits(self) -> list[str]:
-        return self._column("dialogues", "split")
+        return self._strings("dialogues", "split")
 
     def dialogue_split(self, row: int) -> str:
         return self._dialogue_splits[row]
 
     def turn_images(self, turn: int) -> np.ndarray:
-        """Products shown in a turn, int32 [n], in the order of the file."""
+        """The products shown in a turn, int32 [n], in the order of the file."""
         return self.turn_image_values[self.turn_image_offsets[turn] : self.turn_image_offsets[turn + 1]]
 
     def positives(self, example: int) -> np.ndarray:
@@ -232,7 +234,7 @@ class Store:
         return self._ranges[name]
 
     def verify(self) -> None:
-        """Compare every file with the manifest's checksum; DataError names the first that differs."""
+        """Compare every file with its checksum in the manifest. DataError names the first that differs."""
         for name, expected in self.manifest["checksums"].items():
             found = file_digest(self.path / name)
             if found != expected:
@@ -247,5 +249,5 @@ def _ranges(splits: dict[str, dict[str, int]]) -> Iterator[tuple[str, Split]]:
 
 
 def open_store(path: Path | str) -> Store:
-    """Open a prepared store: under a second at any size."""
+    """The prepared store in a folder; opening takes under a second at any size."""
     return Store(path)

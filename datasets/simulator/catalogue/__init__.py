@@ -1,1 +1,5 @@
-"""A catalogue to shop in: drawn garments with photos, or a folder of real ones."""
+"""The catalogue of a simulation: drawn garments with rendered photos, or the user's own folder.
+
+Read `slots`, `words`, `garments` and `catalogue` first, then `drawing`, which draws products, and `photos` with
+`patterns`, `shapes` and `sketch`, which renders them. `folder` reads the user's own catalogue.
+"""

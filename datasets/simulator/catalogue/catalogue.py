@@ -1,4 +1,4 @@
-"""A catalogue the user simulator shops in: true attributes as integer columns, and what its files will tell."""
+"""The catalogue of a simulation: the true attributes of its products as integer columns, and their texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,32 +6,32 @@ from pathlib import Path
 
 import numpy as np
 
-from semantic.datasets.simulator.dialogue.slots import CRITERIA
+from semantic.datasets.simulator.catalogue.slots import CRITERIA
 
 UNKNOWN = -1
 
 
 @dataclass
 class Catalogue:
-    """Products by row.
+    """Products, numbered by row.
 
-    `codes[attribute]` is int32 [product], an index into `values[attribute]`, `UNKNOWN` where the product has no such
-    attribute. They are the truth the dialogues obey; `texts` is what a product's file says, which may be less.
+    `codes[attribute]`, int32 [product], are indices into `values[attribute]`, `UNKNOWN` where a product has no known
+    value. Dialogues follow these codes; `texts`, the contents of the products' files, may leave values out.
     """
 
     names: list[str]
     texts: list[dict[str, str]]
     values: dict[str, tuple[str, ...]]
     codes: dict[str, np.ndarray]
-    facts: dict[str, list[str]] = field(default_factory=dict)  # price, care, sizes: asked about, never asked for
-    photos: list[Path] = field(default_factory=list)  # of a real catalogue; none where they are to be rendered
+    facts: dict[str, list[str]] = field(default_factory=dict)  # price, care, sizes: answers to questions, no criteria
+    photos: list[Path] = field(default_factory=list)  # of the user's own catalogue; empty where they are rendered
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The attributes dialogues can speak about, those at least one product has."""
+        """The attributes that at least one product has, which dialogues can be about."""
         return tuple(name for name in CRITERIA if name in self.codes)
 
     def value(self, row: int, attribute: str) -> str | None:
@@ -39,12 +39,12 @@ class Catalogue:
         return None if code == UNKNOWN else self.values[attribute][code]
 
     def item(self, row: int) -> dict[str, str]:
-        """The attributes of a product that are known."""
+        """The known attributes of a product."""
         found = ((name, self.value(row, name)) for name in self.attributes)
         return {name: value for name, value in found if value is not None}
 
     def has(self, attribute: str, value: str) -> np.ndarray:
-        """bool [product]: where `attribute` is known to be `value`. A unisex product suits women and men."""
+        """bool [product]: whether `attribute` is known to be `value`. A unisex product is for women and for men."""
         codes, values = self.codes[attribute], self.values[attribute]
         held = codes == (values.index(value) if value in values else len(values))
         if attribute == "gender" and value != "unisex" and "unisex" in values:
@@ -52,7 +52,7 @@ class Catalogue:
         return held
 
     def satisfying(self, likes: Mapping[str, str], dislikes: Mapping[str, Sequence[str]]) -> np.ndarray:
-        """bool [product]: every liked value known to hold, no disliked value known to hold."""
+        """bool [product]: whether every liked value is known to hold and no disliked value is."""
         mask = np.ones(len(self), dtype=bool)
         for attribute, value in likes.items():
             mask &= self.has(attribute, value)
@@ -63,7 +63,7 @@ class Catalogue:
 
 
 def encode(columns: Mapping[str, Sequence[str | None]]) -> tuple[dict[str, tuple[str, ...]], dict[str, np.ndarray]]:
-    """Values (sorted) and codes of each column of words, None for unknown. Columns without any value are left out."""
+    """The sorted values and the codes of each column; None is unknown. Columns without a value are left out."""
     values: dict[str, tuple[str, ...]] = {}
     codes: dict[str, np.ndarray] = {}
     for attribute, column in columns.items():

@@ -1,4 +1,4 @@
-"""Drawing a catalogue: families of products that share a cut and differ in colour and pattern, as in a real shop."""
+"""Drawing of a catalogue: families of products of one cut that differ in colour and pattern, as in a real shop."""
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from semantic.datasets.simulator.catalogue.garments import (
     Garment,
     Weights,
 )
-from semantic.datasets.simulator.dialogue.slots import CRITERIA
-from semantic.datasets.simulator.dialogue.words import MODELS, nouns_of, words_of
+from semantic.datasets.simulator.catalogue.slots import CRITERIA
+from semantic.datasets.simulator.catalogue.words import MODELS, nouns_of, words_of
 
 LARGEST_FAMILY = 4
 VARIES = ("colour", "pattern", "sleeve")
@@ -25,7 +25,7 @@ SHOE_SIZES = ("36", "37", "38", "39", "40", "41", "42", "43")
 
 
 def draw_catalogue(products: int, seed: int) -> Catalogue:
-    """`products` products; the same arguments draw the same catalogue."""
+    """A catalogue of `products` drawn products; the same arguments draw the same catalogue."""
     rng = np.random.default_rng([seed, 1])
     drawn: list[dict[str, str]] = []
     while len(drawn) < products:
@@ -43,7 +43,7 @@ def draw_catalogue(products: int, seed: int) -> Catalogue:
 
 
 def draw(rng: np.random.Generator, weights: Weights) -> str:
-    """One value, with probability proportional to its weight."""
+    """A value drawn with probability proportional to its weight."""
     point = rng.random() * sum(weights.values())
     for value, weight in weights.items():
         point -= weight
@@ -53,7 +53,7 @@ def draw(rng: np.random.Generator, weights: Weights) -> str:
 
 
 def _family(rng: np.random.Generator) -> list[dict[str, str]]:
-    """One to four products of one cut and brand; each varies in colour, pattern and sleeve, no two alike."""
+    """One to four products of one cut and brand, no two with the same colour, pattern and sleeve."""
     kind = draw(rng, {name: garment.weight for name, garment in GARMENTS.items()})
     garment = GARMENTS[kind]
     parent = {"type": kind, "model": MODELS[rng.integers(len(MODELS))]}
@@ -94,14 +94,14 @@ def _sizes(rng: np.random.Generator, kind: str) -> str:
 
 
 def _text(rng: np.random.Generator, item: dict[str, str]) -> dict[str, str]:
-    """The flat file of a product, some values missing as real ones are, its words not always the canonical ones."""
+    """The content of a product's file: some values are missing, as in real files, and some words are synonyms."""
     said = {name: _word(rng, name, item[name]) for name in CRITERIA if name in item}
     for name in said:
         if rng.random() < MISSING_TEXT[name]:
             said[name] = MISSING[rng.integers(len(MISSING))]
     kind = said.pop("type")
     known = bool(kind.strip()) and kind != "unk"
-    # The name, and the path that real catalogues put first, tell the type; neither may where it is missing.
+    # The name ends in the type, but must not reveal it where it is missing.
     text = {"name": f"{item['model']} {kind}" if known else item["model"], "type": kind}
     text |= {TEXT_KEYS.get(name, name): word for name, word in said.items()}
     text["price"] = item["price"]
@@ -112,7 +112,7 @@ def _text(rng: np.random.Generator, item: dict[str, str]) -> dict[str, str]:
 
 
 def _word(rng: np.random.Generator, attribute: str, value: str) -> str:
-    """The canonical word twice in three, else a synonym of the trade."""
+    """The value itself with probability 2/3, else one of its words, drawn evenly."""
     if rng.random() < 2 / 3:
         return value
     if attribute == "type":

@@ -1,4 +1,4 @@
-"""A real catalogue in place of the drawn one: a folder with catalogue.csv and photos."""
+"""The user's own catalogue in place of a drawn one: a folder with catalogue.csv and photos."""
 
 import csv
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from semantic.datasets.simulator.catalogue.catalogue import Catalogue, encode
-from semantic.datasets.simulator.dialogue.slots import CRITERIA
+from semantic.datasets.simulator.catalogue.slots import CRITERIA
 from semantic.runtime.errors import DataError
 
 TABLE = "catalogue.csv"
@@ -17,12 +17,12 @@ MISSING = frozenset({"", "unk", "unknown", "none", "nan", "n/a", "-"})
 
 
 def read_catalogue(folder: Path, products: int | None, seed: int) -> Catalogue:
-    """The catalogue of a folder; at most `products` of it, drawn by the seed and kept in the table's order.
+    """The catalogue of a folder; at most `products` of its products, drawn by the seed, in the table's order.
 
-    `catalogue.csv` (UTF-8, with a header) has a column `file`, a photo's path within the folder, or `name`, the photo
-    being `<name>.jpg`, `.jpeg` or `.png`; a column `type`; and any other of the attributes of `CRITERIA`, which the
-    dialogues then speak about. `price`, `care` and `sizes` are asked about; further columns only go into the texts.
-    An empty cell, "unk" or the like is an unknown value.
+    `catalogue.csv` (UTF-8, with a header) has a column `type`, and a column `file` (a photo's path within the folder)
+    or `name` (the photo is `<name>.jpg`, `.jpeg` or `.png`). Columns for other attributes of `CRITERIA` give dialogues
+    more criteria. Columns `price`, `care` and `sizes` answer questions; further columns only go into the texts. An
+    empty cell, "unk" or the like is an unknown value.
     """
     header, rows = _read_table(folder / TABLE)
     if products is not None and products < len(rows):
@@ -45,7 +45,7 @@ def read_catalogue(folder: Path, products: int | None, seed: int) -> Catalogue:
 
 
 Row = tuple[int, dict[str, str]]
-"""The line of the file it ends on, and column -> cell."""
+"""The line of the file where the row ends, and column -> cell."""
 
 
 def _read_table(path: Path) -> tuple[list[str], list[Row]]:
@@ -79,7 +79,7 @@ def _column(cell: str) -> str:
 
 
 def _known(cell: str) -> str | None:
-    """A cell as a value: lower case, None where it is missing."""
+    """The value of a cell in lower case, None where it is missing."""
     value = " ".join(cell.lower().split())
     return None if value in MISSING else value
 
@@ -105,12 +105,12 @@ def _photo(folder: Path, line: int, row: dict[str, str]) -> Path:
 
 
 def _stem(photo: Path) -> str:
-    """A product's name: its photo's, with "_" for spaces, which `url2img.txt` cannot hold."""
+    """A product's name: its photo's stem, with "_" for spaces, which `url2img.txt` cannot hold."""
     return "_".join(photo.stem.split())
 
 
 def _refuse_repeats(table: Path, rows: list[Row], photos: list[Path]) -> None:
-    """Products are told apart by the names of their photos."""
+    """DataError where two products have the same name."""
     lines: dict[str, int] = {}
     for (line, _), photo in zip(rows, photos, strict=True):
         stem = _stem(photo)
@@ -122,6 +122,6 @@ def _refuse_repeats(table: Path, rows: list[Row], photos: list[Path]) -> None:
 
 
 def _facts(header: list[str], rows: list[Row]) -> dict[str, list[str]]:
-    """Columns asked about, those that are known of every product."""
+    """The columns that answer questions, those that are known for every product."""
     columns = {name: [row[name] for _, row in rows] for name in FACTS if name in header}
     return {name: cells for name, cells in columns.items() if all(_known(cell) for cell in cells)}

@@ -1,16 +1,16 @@
-"""What a garment can be: which attributes each type has, which values they take, and how likely each is."""
+"""Tables for drawing garments: the attributes of each type, their values, and how likely each value is."""
 
 from dataclasses import dataclass
 
 Weights = dict[str, float]
-"""Value -> weight of drawing it; weights need not sum to one."""
+"""Value -> its weight in a draw; weights need not sum to one."""
 
 
 @dataclass(frozen=True)
 class Garment:
-    """One type: its weight in the catalogue, its share of women's items, its price level, and the values it may have.
+    """A type of garment: its weight in the catalogue, its share of women's products, its price, its possible values.
 
-    An attribute that is absent from `options` does not exist for the type: a hat has no sleeve.
+    A type does not have attributes that are absent from `options`: a hat has no sleeve.
     """
 
     weight: float
@@ -237,13 +237,13 @@ BRANDS: dict[str, tuple[float, Weights]] = {
     "kestra": (0.5, {"casual": 3, "sporty": 1}),
     "lumeo": (1.4, {"vintage": 3, "party": 1}),
 }
-"""Brand -> its price factor and the styles it leans to."""
+"""Brand -> its price factor, and weights of the styles in which it is more frequent."""
 
 CARE: dict[str, str] = {
     **dict.fromkeys(("leather", "suede", "straw", "rubber"), "wipe with a damp cloth"),
     **dict.fromkeys(("silk", "cashmere", "wool", "velvet"), "hand wash cold"),
 }
-"""Material -> how it is washed, where that is not by machine."""
+"""Material -> how to clean it, where not by machine."""
 
 MISSING_TEXT: dict[str, float] = {
     "colour": 0.4,
@@ -259,4 +259,4 @@ MISSING_TEXT: dict[str, float] = {
     "age": 0.05,
     "brand": 0.03,
 }
-"""How often an attribute is missing from a product's text; most often those its photo shows."""
+"""How often an attribute is missing from a product's text: most often those that its photo shows."""

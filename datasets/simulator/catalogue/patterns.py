@@ -1,16 +1,16 @@
-"""Printed cloth: masks of where the second colour of a pattern lies."""
+"""Patterns of cloth, as masks of where their second colour shows."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-STEP = 0.105  # repeat of a pattern, in picture widths: about 7 pixels of the 64 a model sees
+STEP = 0.105  # the period of a pattern, in picture widths: about 7 pixels of the 64 that models see
 
 
 def pattern_mask(rng: np.random.Generator, pattern: str, size: int) -> Image.Image:
-    """An "L" picture, 255 where the second colour shows. An unknown pattern is plain."""
+    """The mask of a pattern, an "L" picture that is 255 where the second colour shows. An unknown pattern is plain."""
     mask = Image.new("L", (size, size), 0)
     step = STEP * size * rng.uniform(0.9, 1.15)
     if pattern in PAINTERS:
@@ -47,18 +47,13 @@ def _dots(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size:
 
 def _flowers(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
     wide = 1.7 * step
-    cells = range(int(size / wide) + 2)
-    jitter = rng.uniform(-0.18, 0.18, (len(cells), len(cells), 3))
-    for row in cells:
-        for column in cells:
-            right, down, turn = jitter[row, column]
-            x, y = (column + 0.5 * (row % 2) + right) * wide, (row + down) * wide
-            for petal in range(5):
-                angle = 2 * math.pi * petal / 5 + 6 * turn
-                px, py, radius = x + 0.24 * wide * math.cos(angle), y + 0.24 * wide * math.sin(angle), 0.15 * wide
-                pen.ellipse((px - radius, py - radius, px + radius, py + radius), fill=255)
-            heart = 0.11 * wide
-            pen.ellipse((x - heart, y - heart, x + heart, y + heart), fill=60)
+    for x, y, (turn,) in _jittered_grid(rng, wide, size, 0.18, 1):
+        for petal in range(5):
+            angle = 2 * math.pi * petal / 5 + 6 * turn
+            px, py, radius = x + 0.24 * wide * math.cos(angle), y + 0.24 * wide * math.sin(angle), 0.15 * wide
+            pen.ellipse((px - radius, py - radius, px + radius, py + radius), fill=255)
+        heart = 0.11 * wide
+        pen.ellipse((x - heart, y - heart, x + heart, y + heart), fill=60)
 
 
 def _zigzag(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
@@ -71,18 +66,28 @@ def _zigzag(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, siz
 
 
 def _spots(pen: ImageDraw.ImageDraw, rng: np.random.Generator, step: float, size: int) -> None:
-    """Broken rings, each three arcs turned at random."""
+    """Broken rings, each of three arcs turned at random."""
     wide = 1.25 * step
+    for x, y, (shape, turn) in _jittered_grid(rng, wide, size, 0.2, 2):
+        a, b, start = (0.4 + 0.5 * shape) * wide, (0.4 - 0.5 * shape) * wide, 900 * turn
+        for first, last in ((0, 100), (150, 260), (290, 330)):
+            box = (x - a, y - b, x + a, y + b)
+            pen.arc(box, start + first, start + last, fill=255, width=max(2, round(0.24 * wide)))
+
+
+def _jittered_grid(
+    rng: np.random.Generator, wide: float, size: int, jitter: float, more: int
+) -> Iterator[tuple[float, float, np.ndarray]]:
+    """Points (x, y) of a staggered grid with cells `wide` pixels wide, each with `more` further random numbers.
+
+    Places, in cells, and these numbers vary evenly from -jitter to jitter.
+    """
     cells = range(int(size / wide) + 2)
-    jitter = rng.uniform(-0.2, 0.2, (len(cells), len(cells), 4))
+    drawn = rng.uniform(-jitter, jitter, (len(cells), len(cells), 2 + more))
     for row in cells:
         for column in cells:
-            right, down, shape, turn = jitter[row, column]
-            x, y = (column + 0.5 * (row % 2) + right) * wide, (row + down) * wide
-            a, b, start = (0.4 + 0.5 * shape) * wide, (0.4 - 0.5 * shape) * wide, 900 * turn
-            for first, last in ((0, 100), (150, 260), (290, 330)):
-                box = (x - a, y - b, x + a, y + b)
-                pen.arc(box, start + first, start + last, fill=255, width=max(2, round(0.24 * wide)))
+            right, down = drawn[row, column, :2]
+            yield (column + 0.5 * (row % 2) + right) * wide, (row + down) * wide, drawn[row, column, 2:]
 
 
 PAINTERS: dict[str, Callable[[ImageDraw.ImageDraw, np.random.Generator, float, int], None]] = {

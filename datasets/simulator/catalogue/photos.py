@@ -1,4 +1,4 @@
-"""Photos of drawn products, on which type, colour, pattern, sleeves, neckline, length and fit can be seen."""
+"""Rendered photos of drawn products, which show type, colour, pattern, sleeves, neckline, length and fit."""
 
 import io
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from semantic.datasets.simulator.catalogue.patterns import PAINTERS, pattern_mas
 from semantic.datasets.simulator.catalogue.shapes import draw_garment
 from semantic.datasets.simulator.catalogue.sketch import Colour, Sketch
 
-SIZE = 96  # readers resize to 72 and crop 64 in the centre: the garment stays inside the middle 85%
-FINE = 2 * SIZE  # drawn twice as large and reduced, so that slanting lines are smooth
-MASKS = 12  # patterns of each kind made once and shared; what differs from photo to photo is where they begin
-MARGIN = 24
+SIZE = 96  # preparation resizes to 72 and crops 64 at the centre, so the garment stays inside the middle 85%
+FINE = 2 * SIZE  # pictures are drawn twice as large and reduced, so that slanting lines are smooth
+MASKS = 12  # masks of each pattern, made once and shared by all photos
+MARGIN = 24  # masks are larger than a picture by this, and each photo cuts its own piece out of them
 
 COLOURS: dict[str, Colour] = {
     "black": (28, 28, 30),
@@ -35,13 +35,13 @@ SECOND: dict[str, tuple[Colour, ...]] = {
     "dark": ((248, 248, 244), (236, 222, 190)),
     "light": ((44, 44, 52), (70, 60, 56)),
 }
-"""The second colour of a pattern is never a hue of its own: the first must stay the colour one sees."""
+"""The second colours of patterns on dark and on light cloth: neutral, so that the first colour is the one seen."""
 BACKGROUNDS: tuple[Colour, ...] = ((214, 214, 216), (226, 220, 208), (204, 212, 222), (198, 202, 198), (218, 208, 214))
 WIDTHS = {"slim": 0.86, "loose": 1.1}
 
 
 class Photographer:
-    """Renders products one by one: `jpeg(item, rng)`. Makes the pattern masks and the noise once."""
+    """Renders photos of products. Pattern masks and noise are made once."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng([seed, 2])
@@ -55,7 +55,7 @@ class Photographer:
         ]
 
     def picture(self, item: Mapping[str, str], rng: np.random.Generator) -> Image.Image:
-        """An RGB picture [96, 96] of a product; colour, light, size and place vary a little with `rng`."""
+        """An RGB picture [96, 96] of a product, whose colour, light, size and place vary a little with `rng`."""
         base = _shade(COLOURS.get(item.get("colour", "grey"), COLOURS["grey"]), rng.integers(-9, 10, 3))
         background = _shade(BACKGROUNDS[rng.integers(len(BACKGROUNDS))], rng.integers(-6, 7, 1).repeat(3))
         bright = 0.3 * base[0] + 0.6 * base[1] + 0.1 * base[2]
@@ -70,7 +70,7 @@ class Photographer:
             cloth.paste(seconds[rng.integers(len(seconds))], mask=mask)
         image = Image.new("RGB", (FINE, FINE), background)
         image.paste(cloth, mask=sketch.mask)
-        # A darker line around dark cloth would not show: black garments get lighter seams.
+        # A darker line would not show on dark cloth, so black garments get lighter seams.
         sketch.finish(image, _shade(base, np.full(3, 46)) if bright < 55 else _scaled(base, 0.62))
         pixels = np.asarray(image.reduce(2), dtype=np.float32)
         pixels = pixels + self._noise[rng.integers(MASKS)] + self._light[rng.integers(len(self._light))]
@@ -84,10 +84,10 @@ class Photographer:
 
 
 def _shade(colour: Colour, change: np.ndarray) -> Colour:
-    red, green, blue = (min(255, max(0, int(part + step))) for part, step in zip(colour, change, strict=True))
+    red, green, blue = (min(255, max(0, int(channel + step))) for channel, step in zip(colour, change, strict=True))
     return red, green, blue
 
 
 def _scaled(colour: Colour, factor: float) -> Colour:
-    red, green, blue = (int(part * factor) for part in colour)
+    red, green, blue = (int(channel * factor) for channel in colour)
     return red, green, blue

@@ -1,4 +1,4 @@
-"""How each type of garment looks: its outline and the details that tell it from the others."""
+"""Drawings of each type of garment: its outline, and the details that tell it from other types."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,12 +14,12 @@ Item = Mapping[str, str]
 
 
 def draw_garment(sketch: Sketch, item: Item) -> None:
-    """The garment of `item["type"]`; a type without a shape of its own is drawn as a folded piece of cloth."""
+    """Draw the garment of `item["type"]`. A type without a shape of its own is drawn as a folded piece of cloth."""
     SHAPES.get(item["type"], _folded)(sketch, item)
 
 
 def _sleeves(sketch: Sketch, length: str, drop: float = 0.0) -> None:
-    """Sleeves from the shoulder at (0.7, 0.2); none for "sleeveless"."""
+    """Draw sleeves from the shoulder at (0.7, 0.2); none for "sleeveless"."""
     if length == "long sleeve":
         sketch.both((0.68, 0.19), (0.75, 0.24), (0.90, 0.72 + drop), (0.81, 0.76 + drop), (0.68, 0.44))
     elif length == "short sleeve":

@@ -1,4 +1,4 @@
-"""A garment being drawn: an outline, details on top, all in the unit square; colours come from the palette."""
+"""The drawing of a garment: the outlines of its cloth, and details on top, in the unit square."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ CENTRE = 0.5
 
 
 class Sketch:
-    """Shapes are given by their right half or in full, x and y in [0, 1]; `scale`, `shift` and `width` place them.
+    """The drawing of one garment. Points have x and y in [0, 1]; `scale`, `shift` and `width` place them on the picture.
 
-    `areas` make up the cloth, `cut` takes out of it, and `seam`, `trim` and `dot` are drawn on the finished cloth in
-    the order of the calls.
+    `area`, `halves`, `both` and `ellipse` add cloth, `cut` and `cut_ellipse` remove it. `seam`, `seams`, `trim` and `dot`
+    are details, drawn on the finished cloth in the order of the calls.
     """
 
     def __init__(self, size: int, scale: float, shift: Point, width: float) -> None:
@@ -30,11 +30,11 @@ class Sketch:
         self._outlines.append([*placed, placed[0]])
 
     def halves(self, *points: Point) -> None:
-        """An area and its mirror image, given the right half's points from top to bottom: one closed outline."""
+        """Add one area, given the points of its right half from top to bottom; the left half is its mirror image."""
         self.area(*points, *((1 - x, y) for x, y in reversed(points)))
 
     def both(self, *points: Point) -> None:
-        """Two areas, the one given and its mirror image."""
+        """Add an area and its mirror image."""
         self.area(*points)
         self.area(*((1 - x, y) for x, y in points))
 
@@ -53,11 +53,11 @@ class Sketch:
         self._details.append(("arc", [(left, top), (right, bottom)], 0.016, None))
 
     def seam(self, *points: Point, width: float = 0.012, colour: Colour | None = None) -> None:
-        """A line; without a colour, in a darker shade of the cloth."""
+        """Draw a line, without a `colour` in the colour of outlines."""
         self._details.append(("line", self._placed(points), width, colour))
 
     def seams(self, *points: Point, width: float = 0.012, colour: Colour | None = None) -> None:
-        """A line and its mirror image."""
+        """Draw a line and its mirror image."""
         self.seam(*points, width=width, colour=colour)
         self.seam(*((1 - x, y) for x, y in points), width=width, colour=colour)
 
@@ -69,7 +69,7 @@ class Sketch:
         self._details.append(("dot", [(left, top), (right, bottom)], 0, colour))
 
     def finish(self, image: Image.Image, dark: Colour) -> None:
-        """Outlines and details onto the picture of the cloth; `dark` is its darker shade."""
+        """Draw outlines and details onto the picture of the cloth; `dark` is the colour of outlines."""
         pen = ImageDraw.Draw(image)
         for outline in self._outlines:
             pen.line(outline, fill=dark, width=max(1, round(0.012 * self.size)), joint="curve")

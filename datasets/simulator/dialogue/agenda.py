@@ -1,17 +1,17 @@
-"""The shopper: a hidden goal, an agenda of moves towards it, and the words for each move."""
+"""The shopper: a hidden goal, an agenda of moves towards it, and the words of each move."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from semantic.datasets.simulator.catalogue.catalogue import UNKNOWN, Catalogue
+from semantic.datasets.simulator.catalogue.slots import PERSONAL
 from semantic.datasets.simulator.dialogue import sentences
 from semantic.datasets.simulator.dialogue.phrases import BEFORE_THE_NOUN, Spans, Wording
 from semantic.datasets.simulator.dialogue.search import Reference, Search
-from semantic.datasets.simulator.dialogue.slots import PERSONAL
 
 Move = tuple[str, Spans]
-"""The act of a user turn and its words. The search's criteria have changed by the time a move is returned."""
+"""The act of a user turn and its words. A move is returned after it has changed the criteria of the search."""
 
 MOVES: dict[str, float] = {
     "inform": 30,
@@ -23,26 +23,26 @@ MOVES: dict[str, float] = {
     "drop": 5,
     "more": 10,
 }
-"""How often each move is put on the agenda."""
+"""The weight of each move when an agenda is drawn."""
 
-MISTAKES = 0.15
-ENOUGH = 4  # most criteria leave this many products, so that a recommendation has some four positives
-FEW = 2
+MISTAKES = 0.15  # how often one criterion of an opening is said wrong
+ENOUGH = 4  # most new criteria leave this many products, so that a recommendation has about four positives
+FEW = 2  # the others leave at least this many
 
 
 class Shopper:
-    """Says what is on the agenda, one move a turn; a move that does not fit gives way to one that does."""
+    """The simulated user. It makes the moves of its agenda, one a turn; a move that does not fit is replaced."""
 
     def __init__(self, catalogue: Catalogue, wording: Wording) -> None:
         self.catalogue, self.wording, self.rng = catalogue, wording, wording.rng
         self.search = Search(catalogue, 0)
         self.agenda: list[str] = []
-        self.mistake: tuple[str, str] | None = None  # an attribute said wrong, and the value meant
+        self.mistake: tuple[str, str] | None = None  # an attribute with a wrong value, and the value meant
 
     def open(self, first: bool) -> Move | None:
-        """Begins a search with a part of its criteria. Whom it is for is kept from the search before.
+        """The first move of a new search, which says some of its criteria. Gender and age stay those of the last search.
 
-        None where the catalogue has no other garment for that person to go on to.
+        None where the catalogue has no other type of garment for that person.
         """
         before = self.search
         old = before.kind
@@ -73,7 +73,7 @@ class Shopper:
         return "switch-synset", self.wording.say(sentences.SWITCHES, wanted=wanted, old=old_name)
 
     def answer(self, attribute: str) -> Move:
-        """To the agent's question: the goal's value, or no preference."""
+        """The answer to the agent's question: the goal's value, or no preference."""
         kind = self.search.kind
         added = self._add_wish(attribute) if self.rng.random() < 0.85 else {}
         if not added:
@@ -86,7 +86,7 @@ class Shopper:
         return "give-criteria", self.wording.say(templates, **spans)
 
     def next_move(self) -> Move | None:
-        """The next move of the agenda, None when it is done. The agenda only gets shorter."""
+        """The next move of the agenda, None when the agenda is empty. The agenda only gets shorter."""
         if not self.agenda:
             return None
         self.search.references = []
@@ -115,7 +115,7 @@ class Shopper:
         return "buy", self.wording.say(sentences.PURCHASES, nth=self.wording.nth(place, self.search.kind))
 
     def ask(self, attribute: str, place: int) -> Move:
-        """A question about a product shown: nothing is asked for."""
+        """A question about a product shown, which changes no criterion."""
         self.search.references = [Reference(self.search.shown[place])]
         nth = self.wording.nth(place, self.search.kind)
         name = self.wording.attribute(attribute, self.search.kind) if attribute in self.catalogue.attributes else ""
@@ -124,13 +124,16 @@ class Shopper:
         )
 
     def _goals(self, old: str | None, kept: dict[str, str]) -> np.ndarray:
-        """bool [product]: of a known type other than the last one's, for the same person."""
+        """bool [product]: whether the type is known and not `old`, and the product is for the person of `kept`."""
         return (self.catalogue.codes["type"] != UNKNOWN) & self.catalogue.satisfying(
             kept, {"type": [old] if old else []}
         )
 
     def _add_wish(self, only: str | None = None) -> dict[str, str]:
-        """One more value of the goal, drawn among those that narrow the search and leave enough; empty if none does."""
+        """Add a value of the goal to the criteria, one that narrows the search and leaves enough products.
+
+        Returned as {attribute: value}, empty where no value does so.
+        """
         search, mask = self.search, self.search.satisfying()
         total, least = int(mask.sum()), self._least()
         fitting = []
@@ -148,7 +151,7 @@ class Shopper:
         return {attribute: value}
 
     def _err(self, said: dict[str, str]) -> dict[str, str]:
-        """Now and then a criterion is said wrong, to be put right later."""
+        """Now and then give one of the criteria just said a wrong value, to be corrected later; {} otherwise."""
         open_to_error = [name for name in said if name not in PERSONAL]
         self.mistake = None
         if not open_to_error or self.rng.random() > MISTAKES:
@@ -163,7 +166,7 @@ class Shopper:
         return {attribute: self.search.likes[attribute]}
 
     def _other_values(self, attribute: str) -> list[str]:
-        """Values the attribute could take instead with every other criterion kept, and a few products to show."""
+        """Other values of the attribute that leave a few products while every other criterion is kept."""
         mask = self.search.satisfying(without=attribute)
         unwanted = (self.search.likes.get(attribute), "unisex")
         return [value for value, count in self.search.counts(attribute, mask) if count >= FEW and value not in unwanted]
@@ -189,7 +192,7 @@ class Shopper:
         return self.wording.say(phrases, phrase=self.wording.phrase(attribute, value, kind), many=many)
 
     def _shown_values(self, place: int) -> list[tuple[str, str, int]]:
-        """(attribute, value, products left if it were asked for) of a photo, where that narrows the search."""
+        """(attribute, value, number of products left with it as a criterion) of a photo, where it narrows the search."""
         mask, row = self.search.satisfying(), self.search.shown[place]
         total, found = int(mask.sum()), []
         for attribute in self.search.open_attributes():
@@ -201,7 +204,7 @@ class Shopper:
         return found
 
     def _refer(self) -> Move | None:
-        """ "The colour of the 2nd image is great, more like it": the photo's value becomes a criterion."""
+        """ "The colour of the 2nd image is great, more like it": the value of the photo becomes a criterion."""
         place, least = self._place(), self._least()
         fitting = [(name, value) for name, value, left in self._shown_values(place) if left >= least]
         if not fitting:
@@ -220,7 +223,7 @@ class Shopper:
         return "like_n_show_result", spans
 
     def _refer_but(self) -> Move | None:
-        """ "Like the 2nd but in red": one value changes; with "the same print as the 2nd" another is taken over."""
+        """ "Like the 2nd but in red" changes one value; "same print as the 2nd, but in red" also takes one from the photo."""
         search, kind, place = self.search, self.search.kind, self._place()
         row, options = search.shown[place], []
         for attribute in self.catalogue.attributes:
@@ -246,7 +249,7 @@ class Shopper:
         return "show_similar_to", spans
 
     def _unwanted(self, place: int) -> list[tuple[str, str]]:
-        """Values of a photo that could be ruled out: not the goal's, and something is left without them."""
+        """Values of a photo that can be ruled out: they are not the goal's, and a few products are left without them."""
         mask, search = self.search.satisfying(), self.search
         found = []
         for attribute, value, left in self._shown_values(place):
@@ -254,25 +257,30 @@ class Shopper:
                 found.append((attribute, value))
         return found
 
-    def _dislike(self) -> Move | None:
-        place = self._place()
+    def _rule_out(self, place: int) -> tuple[str, str] | None:
+        """Dislike a value of a photo and return it as (attribute, value), None where none can be ruled out."""
         fitting = self._unwanted(place)
         if not fitting:
             return None
         attribute, value = self.wording.pick(fitting)
         self.search.dislikes.setdefault(attribute, []).append(value)
+        return attribute, value
+
+    def _dislike(self) -> Move | None:
+        ruled_out = self._rule_out(self._place())
+        if ruled_out is None:
+            return None
         return "do_not_like_n_show_result", self._wish(
-            attribute, value, sentences.DISLIKE_PHRASES, sentences.DISLIKE_ADJECTIVES
+            *ruled_out, sentences.DISLIKE_PHRASES, sentences.DISLIKE_ADJECTIVES
         )
 
     def _dislike_shown(self) -> Move | None:
         """ "I do not like the print of the 1st": the value is read off the photo."""
         place = self._place()
-        fitting = self._unwanted(place)
-        if not fitting:
+        ruled_out = self._rule_out(place)
+        if ruled_out is None:
             return None
-        attribute, value = self.wording.pick(fitting)
-        self.search.dislikes.setdefault(attribute, []).append(value)
+        attribute, _ = ruled_out
         self.search.references = [Reference(self.search.shown[place], dislikes=(attribute,))]
         kind = self.search.kind
         name, nth = self.wording.attribute(attribute, kind), self.wording.nth(place, kind)

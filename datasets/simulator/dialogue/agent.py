@@ -1,35 +1,37 @@
-"""The agent: asks, recommends products that satisfy the criteria, describes them, and answers questions."""
+"""The agent: it asks questions, recommends products that satisfy the criteria, describes them, and answers questions."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from semantic.datasets.simulator.catalogue.catalogue import Catalogue
+from semantic.datasets.simulator.catalogue.slots import PERSONAL
 from semantic.datasets.simulator.dialogue import sentences
 from semantic.datasets.simulator.dialogue.phrases import Spans, Wording
 from semantic.datasets.simulator.dialogue.search import Search
-from semantic.datasets.simulator.dialogue.slots import PERSONAL
 
 MOST_SHOWN = 5
-SIMILAR_NEGATIVES = 0.2  # this share of the negatives is of the garment asked for: type alone must not do
+SIMILAR_NEGATIVES = (
+    0.2  # share of negatives of the type asked for, so that type alone does not rank the positives first
+)
 
 
 @dataclass
 class Recommendation:
-    """Rows of products: those shown, all of which satisfy the criteria, and those set against them, none of which does."""
+    """Rows of the products shown, all of which satisfy the criteria, and of the negatives, none of which does."""
 
     shown: np.ndarray
     negatives: np.ndarray
 
 
 class Agent:
-    """Knows the catalogue and the criteria in force, not the goal."""
+    """The simulated agent, which knows the catalogue and the current criteria but not the goal."""
 
     def __init__(self, catalogue: Catalogue, wording: Wording, negatives: int) -> None:
         self.catalogue, self.wording, self.rng, self.negatives = catalogue, wording, wording.rng, negatives
 
     def question(self, search: Search) -> tuple[str, Spans] | None:
-        """(attribute, words) of something still open that the products left differ in, None when nothing is."""
+        """(attribute, words) of a question about an open attribute in which the products left differ, None without one."""
         mask = search.satisfying()
         differing = []
         for attribute in search.open_attributes():
@@ -41,7 +43,7 @@ class Agent:
         return attribute, self.wording.say(sentences.ASK[attribute], many=self.wording.many(search.kind))
 
     def recommend(self, search: Search) -> Recommendation:
-        """Three to five products of those that satisfy the criteria, fewer where there are no more, new ones first."""
+        """Three to five products that satisfy the criteria, fewer where there are no more; those not shown yet first."""
         mask, most = search.satisfying(), min(MOST_SHOWN, 3 + int(self.rng.integers(0, 4)))
         shown = self._some(search.unseen(), most)
         if len(shown) < most:
@@ -65,7 +67,7 @@ class Agent:
         return self.rng.permutation(np.concatenate([drawn, rest]))
 
     def present(self, search: Search) -> Spans:
-        """Words with the photos, saying again a part of what was asked for."""
+        """The words with the photos, which repeat up to four of the criteria."""
         likes = dict(search.likes)
         others = [name for name in likes if name != "type"]
         told = self.rng.permutation(len(others))[:3]
@@ -73,7 +75,7 @@ class Agent:
         return self.wording.say(sentences.PRESENT, wanted=self.wording.wanted(wanted))
 
     def describe(self, search: Search) -> Spans:
-        """One of the products shown, by two to four of its attributes."""
+        """The description of a product shown, by its type and two to four other attributes."""
         place = int(self.rng.integers(len(search.shown)))
         row = search.shown[place]
         known = [name for name in self.catalogue.attributes if search.value(row, name) and name not in PERSONAL]

@@ -1,4 +1,4 @@
-"""A whole dialogue between the shopper and the agent."""
+"""A whole dialogue between shopper and agent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,25 +7,26 @@ from typing import Any
 import numpy as np
 
 from semantic.datasets.simulator.catalogue.catalogue import Catalogue
+from semantic.datasets.simulator.catalogue.slots import PERSONAL
 from semantic.datasets.simulator.dialogue import sentences
 from semantic.datasets.simulator.dialogue.agenda import Move, Shopper
 from semantic.datasets.simulator.dialogue.agent import Agent, Recommendation
 from semantic.datasets.simulator.dialogue.phrases import Spans, Wording
-from semantic.datasets.simulator.dialogue.slots import PERSONAL
 
-SEARCHES = (0.6, 0.95, 1.0)  # one, two or three garments, as a cumulative share
-QUESTIONS = (0.35, 0.85, 1.0)  # none, one or two questions before the first recommendation
-ASKED = 0.18  # how often the shopper asks about a photo before going on
-BOUGHT = 0.6
-GREETED = 0.8
-DELAYED = 0.2  # "let me see" before the photos
-PRESENTED = 0.75  # words with the photos that say the criteria again: those said long ago stay within a short context
-DESCRIBED = 0.5  # a turn about one of the photos after them
+SEARCHES = (0.6, 0.95, 1.0)  # cumulative shares of dialogues with one, two and three searches
+QUESTIONS = (0.35, 0.85, 1.0)  # cumulative shares of no, one and two questions before the first recommendation
+# How often:
+ASKED = 0.18  # the shopper asks about a photo before its next move
+BOUGHT = 0.6  # a search ends with buying
+GREETED = 0.8  # a dialogue begins with greetings
+DELAYED = 0.2  # the agent says "let me see" before the photos
+PRESENTED = 0.75  # words with the photos repeat criteria, so that old ones stay within a short context window
+DESCRIBED = 0.5  # one of the photos is described in the next turn
 
 
 @dataclass
 class Said:
-    """A turn: words (None for photos without any), and what belongs to them."""
+    """A turn: its words (None for photos without words), and its recommendation or state."""
 
     speaker: str
     act: str
@@ -35,7 +36,7 @@ class Said:
 
 
 def converse(catalogue: Catalogue, rng: np.random.Generator, negatives: int) -> Iterator[Said]:
-    """The turns of a dialogue: greeting, one to three searches with some recommendations each, goodbye."""
+    """The turns of a dialogue: greetings, one to three searches with some recommendations each, and goodbye."""
     wording = Wording(rng)
     yield from _Conversation(Shopper(catalogue, wording), Agent(catalogue, wording, negatives), wording).turns()
 
@@ -48,7 +49,7 @@ class _Conversation:
         if self.rng.random() < GREETED:
             yield Said("user", "greeting", self.wording.say(sentences.GREETINGS))
             yield Said("system", "greeting", self.wording.say(sentences.AGENT_GREETINGS))
-        for search in range(1 + self._step(SEARCHES)):
+        for search in range(1 + self._draw(SEARCHES)):
             yield from self._search(first=search == 0)
         self.shopper.search.references = []
         yield self._user(("exit-message", self.wording.say(sentences.FAREWELLS)))
@@ -59,7 +60,7 @@ class _Conversation:
         if opening is None:
             return
         yield self._user(opening)
-        for _ in range(self._step(QUESTIONS) if first else 0):
+        for _ in range(self._draw(QUESTIONS) if first else 0):
             asked = self.agent.question(self.shopper.search)
             if asked:
                 yield Said("system", "question", asked[1])
@@ -78,7 +79,7 @@ class _Conversation:
             yield Said("system", "buy", self.wording.say(sentences.SOLD))
 
     def _recommend(self) -> Iterator[Said]:
-        """The photos, with or without words, and often one of them described in a turn of its own."""
+        """The turns of a recommendation: photos with or without words, and often a description of one of them."""
         search = self.shopper.search
         if self.rng.random() < DELAYED:
             yield Said("system", "answer", self.wording.say(sentences.WAIT))
@@ -102,6 +103,7 @@ class _Conversation:
         act, spans = move
         return Said("user", act, spans, state=self.shopper.search.state())
 
-    def _step(self, shares: tuple[float, ...]) -> int:
+    def _draw(self, shares: tuple[float, ...]) -> int:
+        """An index drawn by cumulative shares."""
         point = self.rng.random()
         return next(place for place, share in enumerate(shares) if point < share)

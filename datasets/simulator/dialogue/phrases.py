@@ -1,4 +1,4 @@
-"""Putting criteria into words: pieces of text marked with the slots they speak of."""
+"""The wording of criteria, as pieces of text marked with the slots they are about."""
 
 from collections.abc import Mapping, Sequence
 from string import Formatter
@@ -6,12 +6,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from semantic.datasets.simulator.catalogue.garments import FOOTWEAR
-from semantic.datasets.simulator.dialogue.slots import slot_of
-from semantic.datasets.simulator.dialogue.words import ATTRIBUTE_NAMES, Noun, nouns_of, words_of
+from semantic.datasets.simulator.catalogue.slots import slot_of
+from semantic.datasets.simulator.catalogue.words import ATTRIBUTE_NAMES, Noun, nouns_of, words_of
 
 Span = tuple[str, str | None]
-"""A piece of an utterance and the slot it speaks of, None for the words between."""
+"""A piece of an utterance and the slot it is about, None for the words between."""
 
 Spans = list[Span]
 Item = TypeVar("Item")
@@ -22,7 +21,7 @@ ORDINALS = (("1st", "first"), ("2nd", "second"), ("3rd", "third"), ("4th", "four
 
 
 class Wording:
-    """Draws words for one dialogue: the same thing is seldom said twice in the same way."""
+    """Draws the words of one dialogue at random, so that the same thing is rarely said twice in the same way."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -30,39 +29,39 @@ class Wording:
     def pick(self, choices: Sequence[Item]) -> Item:
         return choices[int(self.rng.integers(len(choices)))]
 
-    def say(self, templates: Sequence[str], **parts: str | Spans) -> Spans:
-        """One of the templates with its `{places}` filled."""
+    def say(self, templates: Sequence[str], **words: str | Spans) -> Spans:
+        """One of the templates, with `words` in its `{places}`."""
         spans: Spans = []
         for text, place, _, _ in Formatter().parse(self.pick(templates)):
             spans.append((text, None))
             if place:
-                part = parts[place]
-                spans.extend([(part, None)] if isinstance(part, str) else part)
+                filling = words[place]
+                spans.extend([(filling, None)] if isinstance(filling, str) else filling)
         return joined(spans)
 
     def noun(self, kind: str) -> Noun:
         return self.pick(nouns_of(kind))
 
     def many(self, kind: str | None) -> Spans:
-        """ "jumpers"; "ones" where the type is not known."""
-        return [("ones", None)] if kind is None else [(self.noun(kind).many, slot_of("type", False))]
+        """The name of several garments: "jumpers", or "ones" where the type is not known."""
+        return [("ones", None)] if kind is None else [(self.noun(kind).many, slot_of("type", kind))]
 
     def adjective(self, attribute: str, value: str, kind: str | None) -> Spans:
         """A value as it stands before a noun: "navy", "long sleeved"."""
         if attribute == "type":
             return self.many(value)
-        return [(self.pick(words_of(attribute, value).adjectives), _slot(attribute, kind))]
+        return [(self.pick(words_of(attribute, value).adjectives), slot_of(attribute, kind))]
 
     def phrase(self, attribute: str, value: str, kind: str | None) -> Spans:
         """A value as it follows "I would prefer them": "in navy", "with long sleeves"."""
-        return [(self.pick(words_of(attribute, value).phrases), _slot(attribute, kind))]
+        return [(self.pick(words_of(attribute, value).phrases), slot_of(attribute, kind))]
 
     def attribute(self, attribute: str, kind: str | None) -> Spans:
-        """The attribute itself: "colour", "print"."""
-        return [(self.pick(ATTRIBUTE_NAMES[attribute]), _slot(attribute, kind))]
+        """The name of the attribute: "colour", "print"."""
+        return [(self.pick(ATTRIBUTE_NAMES[attribute]), slot_of(attribute, kind))]
 
     def nth(self, place: int, kind: str | None) -> Spans:
-        """The photo at a place of those shown last: "2nd image", "second dress"."""
+        """The name of a photo by its place among those shown last: "2nd image", "second dress"."""
         noun = None if kind is None else self.noun(kind)
         names = ["one", "image", "photo"] + ([] if noun is None else [noun.pair.split()[0] if noun.pair else noun.one])
         return [(f"{self.pick(ORDINALS[place])} {self.pick(names)}", None)]
@@ -75,7 +74,7 @@ class Wording:
         spans: Spans = []
         for attribute in before:
             spans += [*self.adjective(attribute, criteria[attribute], kind), (" ", None)]
-        spans.append((noun.one if one else noun.many, _slot("type", kind)))
+        spans.append((noun.one if one else noun.many, slot_of("type", kind)))
         for attribute in after:
             piece, slot = self.phrase(attribute, criteria[attribute], kind)[0]
             # "with long sleeves with a v neck" -> "with long sleeves and a v neck"
@@ -90,7 +89,7 @@ class Wording:
         return joined(spans)
 
     def _places(self, criteria: Mapping[str, str]) -> tuple[list[str], list[str]]:
-        """Attributes said before the noun, at most three, and after it; gender and age always after."""
+        """The attributes said before the noun, at most three, and after it; gender and age are always after."""
         before: list[str] = []
         after: list[str] = []
         for attribute in criteria:
@@ -102,7 +101,7 @@ class Wording:
 
 
 def joined(spans: Spans) -> Spans:
-    """The same text with neighbouring unmarked pieces as one, and no empty piece."""
+    """The same text with neighbouring unmarked pieces joined and empty pieces removed."""
     merged: Spans = []
     for text, slot in spans:
         if slot is None and merged and merged[-1][1] is None:
@@ -114,7 +113,3 @@ def joined(spans: Spans) -> Spans:
 
 def text_of(spans: Spans) -> str:
     return "".join(text for text, _ in spans)
-
-
-def _slot(attribute: str, kind: str | None) -> str:
-    return slot_of(attribute, kind in FOOTWEAR)

@@ -1,4 +1,4 @@
-"""One search for a garment: the criteria in force, the hidden goal, and the belief state they make."""
+"""A search for one garment: its current criteria, its hidden goal, and its belief state."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from semantic.datasets.simulator.catalogue.catalogue import UNKNOWN, Catalogue
-from semantic.datasets.simulator.catalogue.garments import FOOTWEAR
-from semantic.datasets.simulator.dialogue.slots import slot_of
+from semantic.datasets.simulator.catalogue.slots import slot_of
 
 
 @dataclass
 class Reference:
-    """What a user turn says of a product shown: the attributes liked and disliked about it, none for a mere question."""
+    """What a user turn says about a product shown: the attributes it likes and dislikes, none in a question."""
 
     product: int
     likes: tuple[str, ...] = ()
@@ -22,7 +21,10 @@ class Reference:
 
 @dataclass
 class Search:
-    """Criteria said so far. `target` is the goal, a product that satisfies them: the shopper's next wishes are its values."""
+    """The current criteria, `likes` and `dislikes`, and the goal.
+
+    The goal `target` is a product that satisfies the criteria; its values become the shopper's next criteria.
+    """
 
     catalogue: Catalogue
     target: int
@@ -37,12 +39,12 @@ class Search:
         return self.likes.get("type")
 
     def satisfying(self, without: str | None = None) -> np.ndarray:
-        """bool [product]: the criteria in force hold; the value liked for the attribute `without` is left out."""
+        """bool [product]: whether the criteria hold, except for the liked value of the attribute `without`."""
         likes = {name: value for name, value in self.likes.items() if name != without}
         return self.catalogue.satisfying(likes, self.dislikes)
 
     def unseen(self) -> np.ndarray:
-        """Rows of the products that satisfy the criteria and were not shown yet."""
+        """The rows of the products that satisfy the criteria and were not shown yet."""
         mask = self.satisfying()
         mask[self.seen] = False
         return np.flatnonzero(mask)
@@ -57,20 +59,20 @@ class Search:
         return self.catalogue.value(row, attribute)
 
     def open_attributes(self) -> list[str]:
-        """Attributes nothing was asked of yet."""
+        """The attributes without a liked value."""
         return [name for name in self.catalogue.attributes if name not in self.likes]
 
     def slot(self, attribute: str) -> str:
-        return slot_of(attribute, self.kind in FOOTWEAR)
+        return slot_of(attribute, self.kind)
 
     def retarget(self, rng: np.random.Generator) -> None:
-        """A goal that no longer satisfies the criteria gives way to one that does."""
+        """Draw a new goal where the old one no longer satisfies the criteria."""
         mask = self.satisfying()
         if not mask[self.target]:
             self.target = int(rng.choice(np.flatnonzero(mask)))
 
     def state(self) -> dict[str, list[dict[str, Any]]]:
-        """The `ds` of a user turn; `object` is a product's row, which the writer turns into its URL."""
+        """The `ds` of a user turn, where `object` is a product's row; the writer replaces it by the URL."""
         informable = [self._entry(name, value, "Like") for name, value in self.likes.items()]
         for name, values in self.dislikes.items():
             informable += [self._entry(name, value, "Dislike") for value in values]

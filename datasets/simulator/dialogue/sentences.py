@@ -1,4 +1,4 @@
-"""What shopper and agent say, as templates; the places in braces are filled by `Wording.say`."""
+"""Templates of what shopper and agent say. `Wording.say` fills the places in braces."""
 
 # The shopper
 GREETINGS = ("Hi", "Hello", "Hey there", "Good morning", "Hello, can you help me?")

@@ -1,11 +1,11 @@
-"""The words for garments, attributes and values. Shoppers and products draw synonyms from the same small vocabulary."""
+"""The words for garments, attributes and values, from which dialogues and product texts draw synonyms."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Noun:
-    """A garment's name: "a {pair}{adjectives} {one}" for one of them, "{adjectives} {many}" for several."""
+    """A garment's name. One of them is "a {pair}{adjectives} {one}", several are "{adjectives} {many}"."""
 
     one: str
     many: str
@@ -14,7 +14,7 @@ class Noun:
 
 @dataclass(frozen=True)
 class Words:
-    """Ways to say a value: before the noun, and after "I would prefer them"."""
+    """The ways to say a value: adjectives before the noun, phrases after "I would prefer them"."""
 
     adjectives: tuple[str, ...]
     phrases: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ WORDS: dict[str, dict[str, Words]] = {
         "kids": Words(("kids",), ("in kids sizes", "in children sizes")),
     },
 }
-"""Attribute -> value -> its words. A value of a real catalogue that is not here is said as it is written."""
+"""Attribute -> value -> its words. Other values, from a user's own catalogue, are said as they are written."""
 
 PHRASES: dict[str, tuple[str, ...]] = {
     "colour": ("in {}",),
@@ -162,11 +162,11 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "age": ("in {} sizes",),
     "brand": ("by {}", "from {}"),
 }
-"""How a value without words of its own is said after the noun."""
+"""Attribute -> how a value without phrases of its own is said after the noun."""
 
 
 def words_of(attribute: str, value: str) -> Words:
-    """The ways to say a value of an attribute other than type, both before and after the noun."""
+    """The words for a value of an attribute other than type, with at least one adjective and one phrase."""
     words = WORDS.get(attribute, {}).get(value) or Words((value,))
     if words.phrases:
         return words
@@ -174,7 +174,7 @@ def words_of(attribute: str, value: str) -> Words:
 
 
 def nouns_of(kind: str) -> tuple[Noun, ...]:
-    """The names of a type; one that is not in `NOUNS` is taken as written, with the plural of most English nouns."""
+    """The names of a type. One that is not in `NOUNS` is named as it is written, with a regular plural."""
     if kind in NOUNS:
         return NOUNS[kind]
     many = kind if kind.endswith("s") else f"{kind}es" if kind.endswith(("ch", "sh", "x")) else f"{kind}s"
