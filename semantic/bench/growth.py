@@ -4,7 +4,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,10 +18,16 @@ from semantic.bench.subject import SavedSubject, Scale, Subject
 from semantic.bench.timing import time_calls
 from semantic.datasets.store.arrays import GrowingArray
 from semantic.datasets.store.store import open_store
-from semantic.evaluation.catalogue import BaseVectors, best_products, score_candidates, score_catalogue
-from semantic.models.building import batch_builder
-from semantic.models.semantic.vectors import Query
-from semantic.runtime.progress import Progress
+from semantic.evaluation.product_index import (
+    ProductIndex,
+    best_products,
+    numpy_dtype,
+    open_index,
+    row_bytes,
+    score_candidates,
+    score_catalogue,
+)
+from semantic.models.interface import Model
 
 RESERVE = 1 << 30
 """Bytes of the disk left free."""
@@ -32,7 +38,7 @@ Advance = Callable[[int, int], None]
 
 
 def with_candidates(saved: SavedSubject, scale: Scale, advance: Advance) -> Growth:
-    """One query over so many candidates, drawn from as many products whose base vectors are in memory."""
+    """One query over so many candidates, drawn from as many products whose rows are in memory."""
     points = [
         alone("growth with candidates", torch.get_num_threads(), _candidates, saved, size, scale.seconds / 4)
         for size in _watched(scale.candidates, advance)
@@ -40,9 +46,9 @@ def with_candidates(saved: SavedSubject, scale: Scale, advance: Advance) -> Grow
     return Growth("scoring one query", "candidates", tuple(points))
 
 
-def with_catalogue(saved: SavedSubject, scale: Scale, folder: Path, dim: int, advance: Advance) -> Growth:
-    """One query, from its dialogue to the best ten, over so many products whose base vectors are memory-mapped."""
-    row = 2 * dim * np.dtype(np.float32).itemsize
+def with_catalogue(saved: SavedSubject, scale: Scale, folder: Path, model: Model, advance: Advance) -> Growth:
+    """One query, from its dialogue to the best ten, over so many products whose rows are memory-mapped."""
+    row = row_bytes(model)
     free = shutil.disk_usage(folder).free
     sizes = [size for size in scale.catalogue if size * row + RESERVE <= free]
     note = ""
@@ -51,9 +57,9 @@ def with_catalogue(saved: SavedSubject, scale: Scale, folder: Path, dim: int, ad
         note = (
             f"left out for want of disk: {left} products ({free / 1e9:.1f} GB free, {RESERVE / 1e9:.1f} GB of it kept)"
         )
-    file, points = folder / "vectors.npy", []
+    file, points = folder / "rows.npy", []
     if sizes:
-        _write_vectors(file, sizes[-1], dim)
+        _write_rows(file, sizes[-1], model)
         for size in _watched(sizes, advance):
             points.append(
                 alone(
@@ -85,7 +91,7 @@ def with_dialogues(
     found: list[_Opened] = []
     for n in _watched(fitting, advance):
         store = enlarge(subject.store, folder / f"store-{n}", split, n)
-        batch_builder(subject.model, store, subject.device, Progress())  # word pieces are read once, and kept
+        subject.model.open_batches(store)  # word pieces are read once, and kept
         what = "growth with dialogues"
         found.append(alone(what, torch.get_num_threads(), _dialogues, saved, store.path, n * counts, scale.seconds / 4))
         shutil.rmtree(store.path)
@@ -112,33 +118,33 @@ def _weighed(size: int, call: Call, seconds: float) -> Point:
 
 
 @torch.no_grad()
-def _query(subject: Subject) -> Query:
-    model = subject.model.eval()
-    context = model.encode_contexts(subject.builder.contexts(subject.queries[:1]).to(subject.device))
-    return model.query(model.student_state(context), context)
+def _query(subject: Subject) -> Any:
+    return subject.model.eval().encode_query(subject.builder.contexts(subject.queries[:1]).to(subject.device))
 
 
 def _candidates(saved: SavedSubject, size: int, seconds: float) -> Point:
     subject = saved.open()
     query = _query(subject)
     generator = torch.Generator().manual_seed(subject.config.seed)
-    vectors = BaseVectors(torch.randn(size, 2, subject.config.model.dim, generator=generator).to(subject.device))
-    index = torch.randperm(size, generator=generator).unsqueeze(0).to(subject.device)
-    return _weighed(size, lambda: score_candidates(subject.model, query, vectors, index), seconds)
+    rows = torch.randn(size, *subject.model.product_shape, generator=generator).to(subject.model.product_dtype)
+    index = ProductIndex(rows.to(subject.device))
+    candidates = torch.randperm(size, generator=generator).unsqueeze(0).to(subject.device)
+    return _weighed(size, lambda: score_candidates(subject.model, query, index, candidates), seconds)
 
 
 def _catalogue(saved: SavedSubject, file: Path, size: int, seconds: float) -> Point:
     subject = saved.open()
-    mapped = BaseVectors(torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False)[:size]))
+    mapped = ProductIndex(open_index(file).rows[:size])
     return _weighed(
         size, lambda: best_products(score_catalogue(subject.model, _query(subject), mapped)[0], TOP).tolist(), seconds
     )
 
 
-def _write_vectors(file: Path, products: int, dim: int) -> None:
-    """Random base vectors, the same block again and again."""
-    block = np.random.default_rng(0).standard_normal((min(BLOCK, products), 2, dim), dtype=np.float32)
-    array = GrowingArray(file, np.float32, (2, dim))
+def _write_rows(file: Path, products: int, model: Model) -> None:
+    """Random rows, the same block again and again."""
+    dtype = numpy_dtype(model.product_dtype)
+    block = np.random.default_rng(0).standard_normal((min(BLOCK, products), *model.product_shape)).astype(dtype)
+    array = GrowingArray(file, dtype, model.product_shape)
     try:
         for start in range(0, products, BLOCK):
             array.append(block[: min(BLOCK, products - start)])
@@ -154,7 +160,7 @@ def _dialogues(saved: SavedSubject, path: Path, size: int, seconds: float) -> _O
         store = open_store(path)
     opening = time_calls(lambda: open_store(path), seconds)
     with watch_private() as built:
-        builder = batch_builder(subject.model, store, torch.device("cpu"), Progress())
+        builder = subject.model.open_batches(store)
         rows = np.asarray(store.split(config.data.train).examples)
         steps = TrainingSteps(builder, rows, config.training, config.seed)
         numbers = itertools.cycle(range(max(1, len(rows) // config.training.batch_size)))

@@ -7,34 +7,38 @@ import torch
 
 from semantic.bench.alone import alone, peak_bytes, resident_bytes
 from semantic.bench.records import DIRECT_FORM, Figure, Line
-from semantic.bench.speeds import parse, sample_of
+from semantic.bench.speeds import NO_DIRECT_FORM, parse, sample_of
 from semantic.bench.steps import (
     Call,
     candidates_a_query,
     direct_query,
     direct_training_step,
     evaluation,
-    training_batches,
+    training_shards,
     training_step,
 )
 from semantic.bench.subject import SavedSubject, Scale, Subject
 from semantic.datasets.store.store import open_store
+from semantic.models.interface import DirectForm
 
 MIB = 1 << 20
 
 
 def training_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> Iterator[Line]:
     """Peak of a training step of either form, on batches of the same size."""
-    size, candidates = training_batches(subject, 1)[0].positive.shape
+    size, candidates = training_shards(subject, 1)[0].batch.positive.shape
     threads = torch.get_num_threads()
     before, peak = alone("memory of training", threads, _training, saved, None)
-    few = min(candidates, scale.many)
-    _, direct = alone("memory of the direct form", threads, _training, saved, (size, few))
-    how = f"{few} of the {candidates:,} candidates: a lower bound" if few < candidates else ""
+    few, beside = min(candidates, scale.many), None
+    if subject.model.direct_form() is not None:
+        _, direct = alone("memory of the direct form", threads, _training, saved, (size, few))
+        how = f"{few} of the {candidates:,} candidates: a lower bound" if few < candidates else ""
+        beside = Figure(direct / MIB, f"a batch of {size}", extrapolated=how)
     yield _memory_line(
         f"peak memory of training, {subject.photos}",
         Figure(peak / MIB, f"a batch of {size}; {before / MIB:,.0f} MiB before the first step"),
-        Figure(direct / MIB, f"a batch of {size}", extrapolated=how),
+        beside,
+        note="" if beside else NO_DIRECT_FORM,
     )
 
 
@@ -42,12 +46,15 @@ def evaluation_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> It
     """Peak of an evaluation of all queries, and of the direct form's on one, which holds one candidate at a time."""
     threads = torch.get_num_threads()
     before, peak = alone("memory of evaluation", threads, _evaluation, saved, None)
-    few = min(scale.many, candidates_a_query(subject))
-    _, direct = alone("memory of the direct form", threads, _evaluation, saved, few)
+    few, beside = min(scale.many, candidates_a_query(subject)), None
+    if subject.model.direct_form() is not None:
+        _, direct = alone("memory of the direct form", threads, _evaluation, saved, few)
+        beside = Figure(direct / MIB, f"one query, {few} candidates one after another")
     yield _memory_line(
         f"peak memory of evaluation, {subject.photos}",
         Figure(peak / MIB, f"{len(subject.queries)} queries; {before / MIB:,.0f} MiB before the first"),
-        Figure(direct / MIB, f"one query, {few} candidates one after another"),
+        beside,
+        note="" if beside else NO_DIRECT_FORM,
     )
 
 
@@ -79,15 +86,21 @@ def _training(saved: SavedSubject, direct: tuple[int, int] | None) -> tuple[int,
     """Peak bytes before and after two steps, the first of which makes the optimiser's state."""
     subject = saved.open()
     if direct is not None:
-        return _peaks(subject, direct_training_step(subject, *direct), 2)
-    return _peaks(subject, training_step(subject, training_batches(subject, 1)), 2)
+        return _peaks(subject, direct_training_step(subject, _form(subject), *direct), 2)
+    return _peaks(subject, training_step(subject, training_shards(subject, 1)), 2)
 
 
 def _evaluation(saved: SavedSubject, direct: int | None) -> tuple[int, int]:
     subject = saved.open()
-    whole = direct is None
-    call = evaluation(subject, subject.queries) if whole else direct_query(subject, subject.queries[0], direct or 0)
-    return _peaks(subject, call, 1)
+    if direct is None:
+        return _peaks(subject, evaluation(subject, subject.queries), 1)
+    return _peaks(subject, direct_query(subject, _form(subject), subject.queries[0], direct), 1)
+
+
+def _form(subject: Subject) -> DirectForm:
+    form = subject.model.direct_form()
+    assert form is not None
+    return form
 
 
 def _peaks(subject: Subject, call: Call, times: int) -> tuple[int, int]:

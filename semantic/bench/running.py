@@ -13,6 +13,7 @@ from semantic.bench.growth import with_candidates, with_catalogue, with_dialogue
 from semantic.bench.memory import evaluation_memory, opening_memory, training_memory
 from semantic.bench.records import Figure, Growth, Line, Point, Result
 from semantic.bench.speeds import (
+    NO_DIRECT_FORM,
     dialogue_files,
     direct_growth,
     evaluating,
@@ -116,7 +117,7 @@ class _Bench:
         with self.progress.bar("growth with candidates", len(scale.candidates)) as advance:
             candidates = with_candidates(saved, scale, advance)
         with self.progress.bar("growth with the catalogue", len(scale.catalogue)) as advance:
-            catalogue = with_catalogue(saved, scale, self.folder, main.config.model.dim, advance)
+            catalogue = with_catalogue(saved, scale, self.folder, main.model, advance)
         candidates, catalogue = self._beside(main, candidates, catalogue)
         self._measure("full catalogue", _latency(catalogue))
         with self.progress.bar("growth with dialogues", len(scale.dialogue_counts)) as advance:
@@ -126,8 +127,10 @@ class _Bench:
     def _beside(self, subject: Subject, *growths: Growth) -> list[Growth]:
         """The growths with what the direct form would take, from two small samples of its one query."""
         sizes = [point.size for growth in growths for point in growth.points]
-        query = subject.queries[0]
-        timings = direct_growth(lambda count: direct_query(subject, query, count), sizes, self.scale)
+        query, form = subject.queries[0], subject.model.direct_form()
+        if form is None:
+            return list(growths)
+        timings = direct_growth(lambda count: direct_query(subject, form, query, count), sizes, self.scale)
         of = dict(zip(sizes, timings, strict=True))
         how = extrapolation(self.scale)
         return [
@@ -146,15 +149,19 @@ class _Bench:
 def _latency(catalogue: Growth) -> Iterator[Line]:
     """One query over the largest catalogue that was measured."""
     if catalogue.points:
-        ours, direct = catalogue.points[-1], catalogue.direct[-1].timing
+        ours = catalogue.points[-1]
+        beside = None
+        if catalogue.direct:
+            direct = catalogue.direct[-1].timing
+            beside = Figure(1000 * direct.seconds, f"{ours.size:,} products", direct, catalogue.extrapolated)
         yield Line(
             "evaluation",
             f"one query over {ours.size:,} products",
             "ms",
-            Figure(1000 * ours.timing.seconds, "base vectors memory-mapped, every product scored", ours.timing),
-            Figure(1000 * direct.seconds, f"{ours.size:,} products", direct, catalogue.extrapolated),
+            Figure(1000 * ours.timing.seconds, "rows memory-mapped, every product scored", ours.timing),
+            beside,
             inverted=True,
-            note=catalogue.note,
+            note=catalogue.note or ("" if beside else NO_DIRECT_FORM),
         )
 
 

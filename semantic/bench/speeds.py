@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from semantic.batching.steps import all_candidates
+from semantic.batching.candidates import all_candidates
 from semantic.bench.records import Figure, Line
 from semantic.bench.steps import (
     Call,
@@ -17,15 +17,15 @@ from semantic.bench.steps import (
     direct_query,
     direct_training_step,
     evaluation,
-    training_batches,
+    training_shards,
     training_step,
 )
-from semantic.bench.subject import Scale, Subject
+from semantic.bench.subject import Scale, Subject, backbone_of
 from semantic.bench.timing import Timing, extrapolate, time_calls
 from semantic.datasets.reading.corpus import open_corpus
 from semantic.datasets.reading.turns import file_names
 from semantic.datasets.store.store import Store, open_store
-from semantic.evaluation.catalogue import encode_catalogue
+from semantic.evaluation.product_index import index_products
 from semantic.runtime.errors import DataError
 
 AT_ONCE = 4
@@ -36,17 +36,17 @@ SQUARE = {"cpu": 2048, "cuda": 8192}
 
 def training(subject: Subject, scale: Scale) -> Iterator[Line]:
     """Samples a second in float32 and under bfloat16 autocast, and how near to matrix products of that precision."""
-    batches = training_batches(subject)
-    size, candidates = batches[0].positive.shape
-    direct = _direct_training(subject, scale, size, candidates)
+    shards = training_shards(subject)
+    size, candidates = shards[0].batch.positive.shape
+    direct, note = _direct_training(subject, scale, size, candidates)
     sample = f"batches of {size}, {candidates} candidates"
     for name, half in (("float32", False), ("bfloat16", True)):
-        step = training_step(subject, batches, half=half)
+        step = training_step(subject, shards, half=half)
         with FlopCounterMode(display=False) as counter:
             step()
         timing = time_calls(step, scale.seconds)
         what = f"training, {subject.photos}, {name}"
-        yield Line("training", what, "samples/s", Figure(size / timing.seconds, sample, timing), direct)
+        yield Line("training", what, "samples/s", Figure(size / timing.seconds, sample, timing), direct, note=note)
         product, rows = _matrix_product(subject.device.type, half, scale.seconds / 8)
         yield Line(
             "training",
@@ -63,12 +63,16 @@ def training(subject: Subject, scale: Scale) -> Iterator[Line]:
         )
 
 
-def _direct_training(subject: Subject, scale: Scale, size: int, candidates: int) -> Figure:
-    def step(count: int) -> Call:
-        return direct_training_step(subject, size, count)
+NO_DIRECT_FORM = "the model has no direct form"
 
-    timing, how = direct_timing(step, candidates, scale)
-    return Figure(size / timing.seconds, f"a batch of {size}, {candidates} candidates, float32", timing, how)
+
+def _direct_training(subject: Subject, scale: Scale, size: int, candidates: int) -> tuple[Figure | None, str]:
+    """The direct form's speed, or none and why."""
+    form = subject.model.direct_form()
+    if form is None:
+        return None, NO_DIRECT_FORM
+    timing, how = direct_timing(lambda count: direct_training_step(subject, form, size, count), candidates, scale)
+    return Figure(size / timing.seconds, f"a batch of {size}, {candidates} candidates, float32", timing, how), ""
 
 
 def direct_timing(call: Callable[[int], Call], candidates: int, scale: Scale) -> tuple[Timing, str]:
@@ -99,52 +103,46 @@ def _matrix_product(device: str, half: bool, seconds: float) -> tuple[Timing, in
 def evaluating(subject: Subject, scale: Scale) -> Iterator[Line]:
     """Queries a second with everything included, in float32 and with encoders under bfloat16."""
     rows, candidates = subject.queries, candidates_a_query(subject)
-    direct, how = direct_timing(lambda count: direct_query(subject, rows[0], count), candidates, scale)
-    beside = Figure(1 / direct.seconds, f"one query, {candidates:,} candidates, float32", direct, how)
+    form, beside, note = subject.model.direct_form(), None, NO_DIRECT_FORM
+    if form is not None:
+        direct, how = direct_timing(lambda count: direct_query(subject, form, rows[0], count), candidates, scale)
+        beside, note = Figure(1 / direct.seconds, f"one query, {candidates:,} candidates, float32", direct, how), ""
     sample = f"{len(rows)} queries, {candidates:,} candidates each of {subject.store.num_products:,} products"
     for name, precision in (("float32", "no"), ("bfloat16", "bf16")):
         timing = time_calls(evaluation(subject, rows, precision), scale.seconds)
         what = f"evaluation, everything included, {subject.photos}, {name}"
-        yield Line("evaluation", what, "queries/s", Figure(len(rows) / timing.seconds, sample, timing), beside)
+        yield Line(
+            "evaluation", what, "queries/s", Figure(len(rows) / timing.seconds, sample, timing), beside, note=note
+        )
 
 
 @torch.no_grad()
 def scoring(subject: Subject, scale: Scale) -> Iterator[Line]:
-    """The scores of given vectors, as a multiple of one matrix product a modality of the same operands."""
+    """The scores of given rows, beside one pass over them: a copy of the same bytes."""
     model, device = subject.model.eval(), subject.device
     rows = np.resize(subject.queries, AT_ONCE)
     ids = np.maximum(all_candidates(subject.store, rows)[0], 0)
     offered, place = np.unique(ids, return_inverse=True)
-    vectors = encode_catalogue(model, subject.builder, offered, subject.config.evaluation)
-    index = torch.from_numpy(place.reshape(ids.shape)).to(vectors.rows.device)
-    products, pairs, squared = (
-        vectors.at(index, device),
-        vectors.pairs(index, device),
-        vectors.squared[index].to(device),
-    )
-    context = model.encode_contexts(subject.builder.contexts(rows).to(device))
-    query = model.query(model.student_state(context), context)
-    operands = [
-        (products.text.contiguous(), query.text.space.basis.transpose(1, 2).contiguous()),
-        (products.image.contiguous(), query.image.space.basis.transpose(1, 2).contiguous()),
-    ]
+    index = index_products(model, subject.builder, offered, subject.config.evaluation)
+    products = index.at(torch.from_numpy(place.reshape(ids.shape)), device)
+    query = model.encode_query(subject.builder.contexts(rows).to(device))
     sample = f"{AT_ONCE} queries, {ids.shape[1]:,} candidates each"
-    ours = time_calls(lambda: model.relevance(query, pairs, squared), scale.seconds / 4)
-    product = time_calls(lambda: [torch.bmm(left, right) for left, right in operands], scale.seconds / 4)
+    ours = time_calls(lambda: model.score(query, products), scale.seconds / 4)
+    copied = time_calls(products.rows.clone, scale.seconds / 4)
     yield Line(
         "evaluation",
         "scoring alone",
         "ms",
         Figure(1000 * ours.seconds, sample, ours),
-        Figure(1000 * product.seconds, f"{sample}: base vectors times the state basis, both modalities", product),
-        beside="one matrix product",
+        Figure(1000 * copied.seconds, f"{sample}: their rows copied once", copied),
+        beside="one copy of the rows",
         says="{}x its time",
     )
 
 
 def features(subject: Subject, cached: Subject | None, scale: Scale) -> Iterator[Line]:
     """Photos a second through the backbone and from the cache; `cached` is a subject whose features are."""
-    backbone, store = subject.model.backbone, subject.store
+    backbone, store = backbone_of(subject.model), subject.store
     if backbone is None:
         return
     backbone.eval()

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from semantic.batching.steps import TrainingSteps, all_candidates, draw_candidates
+from semantic.batching.candidates import all_candidates, draw_candidates
+from semantic.batching.shards import Counts, Shard
+from semantic.batching.steps import TrainingSteps
 from semantic.bench.subject import Subject
-from semantic.datasets.batches.tensors import Batch
 from semantic.evaluation.ranking import evaluate_examples
 from semantic.metrics.ranking import count_ranks, released, standard
-from semantic.models.semantic.direct import DirectForm
-from semantic.models.semantic.layout import lay_out
-from semantic.models.semantic.objective import joint_loss, student_loss
-from semantic.models.semantic.vectors import Output
+from semantic.models.interface import DirectForm, Loss
 from semantic.training.optimiser import make_optimizer
 
 Call = Callable[[], object]
@@ -22,24 +20,23 @@ BATCHES = 4
 """Batches a training measurement goes round: their shapes differ."""
 
 
-def training_batches(subject: Subject, most: int = BATCHES) -> list[Batch]:
+def training_shards(subject: Subject, most: int = BATCHES) -> list[Shard]:
     """Whole batches of the configuration, as training draws them, on the device; one of what there is if that is less."""
-    steps = TrainingSteps(subject.builder, subject.training_rows, subject.config.training, subject.config.seed)
-    whole = len(subject.training_rows) // subject.config.training.batch_size
-    return [steps[i].to(subject.device) for i in range(max(1, min(most, whole)))]
+    config = subject.config
+    steps = TrainingSteps(
+        subject.builder, subject.training_rows, config.training, config.seed, labelled=subject.has_states
+    )
+    whole = len(subject.training_rows) // config.training.batch_size
+    return [steps.shard(i).to(subject.device) for i in range(max(1, min(most, whole)))]
 
 
-def training_step(subject: Subject, batches: Sequence[Batch], *, half: bool = False) -> Call:
-    """Forward, joint loss, backward and optimiser step on the next of the batches."""
-    own = subject.model
-
-    def network(batch: Batch, **asked: bool) -> Output:
-        return own(batch, **asked)
-
-    return _step(subject, [(batch, batch) for batch in batches], network, half=half)
+def training_step(subject: Subject, shards: Sequence[Shard], *, half: bool = False) -> Call:
+    """Forward, loss, backward and optimiser step on the next of the shards."""
+    following = itertools.cycle(shards)
+    return _step(subject, lambda: subject.model.loss(next(following)), half=half)
 
 
-def direct_training_step(subject: Subject, size: int, candidates: int) -> Call:
+def direct_training_step(subject: Subject, form: DirectForm, size: int, candidates: int) -> Call:
     """The same of the direct form, on one batch of `size` examples with so many candidates each."""
     positives = min(subject.config.training.positives, candidates - 1)
     rows = np.resize(subject.training_rows, size)
@@ -47,26 +44,23 @@ def direct_training_step(subject: Subject, size: int, candidates: int) -> Call:
         subject.store, rows, positives, candidates - positives, np.random.default_rng(subject.config.seed)
     )
     batch = subject.pictures.batch(rows, ids, positive).to(subject.device)
-    return _step(subject, [(lay_out(batch, subject.model.sizes), batch)], DirectForm(subject.model))
+    shard = Shard(batch, Counts.of(batch.positive, batch.keep), subject.has_states)
+    laid_out = form.lay_out(batch)
+    return _step(subject, lambda: form.loss(laid_out, shard))
 
 
-def _step(subject: Subject, batches: Sequence[tuple], network: Callable[..., Output], *, half: bool = False) -> Call:
-    config, model = subject.config, subject.model
-    optimizer = make_optimizer(model, config.training)
-    following = itertools.cycle(batches)
-    labelled = subject.has_states
-    objective = joint_loss if labelled else student_loss
+def _step(subject: Subject, loss_of_next: Callable[[], Loss], *, half: bool = False) -> Call:
+    training, model = subject.config.training, subject.model
+    optimizer = make_optimizer(model, training)
 
     def step() -> None:
-        given, batch = next(following)
         model.train()
         with torch.autocast(subject.device.type, torch.bfloat16, enabled=half):
-            output = network(given, teacher=labelled, text_image=config.loss.correlation_weight > 0)
-        loss, _ = objective(output, batch, config.loss)
+            loss = loss_of_next().total
         optimizer.zero_grad()
         loss.backward()
-        if config.training.clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.clip)
+        if training.max_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), training.max_grad_norm)
         optimizer.step()
 
     return step
@@ -78,10 +72,9 @@ def evaluation(subject: Subject, rows: np.ndarray, precision: str = "no") -> Cal
     return lambda: evaluate_examples(subject.model, subject.builder, rows, config)
 
 
-def direct_query(subject: Subject, row: int, candidates: int) -> Call:
+def direct_query(subject: Subject, form: DirectForm, row: int, candidates: int) -> Call:
     """The first so many candidates of one query by the direct form, from the store's arrays to the metrics."""
     rows = np.array([row])
-    form = DirectForm(subject.model)
 
     @torch.no_grad()
     def query() -> None:
@@ -89,8 +82,7 @@ def direct_query(subject: Subject, row: int, candidates: int) -> Call:
         ids, positive = all_candidates(subject.store, rows)
         ids, positive = np.resize(ids, (1, candidates)), np.resize(positive, (1, candidates))
         batch = subject.pictures.batch(rows, ids, positive).to(subject.device)
-        match = form(lay_out(batch, subject.model.sizes)).student
-        ranks = count_ranks(match.relevance, batch.positive, batch.keep)
+        ranks = count_ranks(form.score(form.lay_out(batch)), batch.positive, batch.keep)
         standard(ranks), released(ranks)
 
     return query

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from semantic.batching.steps import select_examples
+from semantic.batching.examples import select_examples
 from semantic.config.loading import make_config
 from semantic.config.schema import Config
 from semantic.datasets.batches.builder import BatchBuilder
@@ -19,9 +19,9 @@ from semantic.datasets.reading.corpus import open_corpus
 from semantic.datasets.simulator import simulate
 from semantic.datasets.store.store import FILES, MANIFEST, Store, open_store
 from semantic.dst.schema import MMD
-from semantic.models.building import batch_builder, build_model
-from semantic.models.semantic.catalogue import learn_catalogue
-from semantic.models.semantic.paper import Semantic
+from semantic.encoders.image import Backbone
+from semantic.models.building import build_model
+from semantic.models.interface import Model
 from semantic.runtime.progress import Progress
 
 
@@ -112,10 +112,13 @@ def view_store(store: Store, folder: Path) -> Store:
 
 def frozen(config: Config) -> Config | None:
     """The configuration with a frozen backbone, whose features are cached; None where they are already, or given."""
-    image = config.model.image
-    if image.features is not None or (image.frozen and image.batch_norm == "eval"):
+    fields = config.model_dump(mode="json")
+    image = fields["model"].get("image", {})
+    if not {"frozen", "batch_norm"} <= image.keys() or config.model.features_file is not None:
         return None
-    return make_config(config.model_dump(mode="json"), ["model.image.frozen=true", "model.image.batch_norm=eval"])
+    if image["frozen"] and image["batch_norm"] == "eval":
+        return None
+    return make_config(fields, ["model.image.frozen=true", "model.image.batch_norm=eval"])
 
 
 @dataclass(frozen=True)
@@ -124,22 +127,24 @@ class Subject:
 
     config: Config
     store: Store
-    model: Semantic
+    model: Model
     builder: BatchBuilder
     device: torch.device
 
     @property
     def photos(self) -> str:
         """Where photo vectors come from, in words."""
-        if self.model.backbone is None:
-            return "features from a file"
-        return "cached features" if self.builder.photos.dtype != np.uint8 else "backbone trained"
+        if self.builder.photos.dtype == np.uint8:
+            return "backbone trained"
+        if not self.builder.photos.shape[1]:
+            return "no photos"
+        return "cached features" if backbone_of(self.model) is not None else "features from a file"
 
     @cached_property
     def pictures(self) -> BatchBuilder:
         """Builds batches with photos where there is a backbone: the direct form caches nothing."""
         builder = copy.copy(self.builder)
-        if self.model.backbone is not None:
+        if backbone_of(self.model) is not None:
             builder.photos = self.store.photos
         return builder
 
@@ -164,15 +169,20 @@ def build_subject(
 ) -> Subject:
     """The configuration's model with random weights, or a checkpoint's, and what is learned of the catalogue in no time."""
     model = build_model(config, store, lambda _: None)
-    if word_table is not None and config.model.text.checkpoint is None and model.sizes.vocabulary < word_table[0]:
-        tokenizer, sizes = model.tokenizer, replace(model.sizes, vocabulary=word_table[0], positions=word_table[1])
+    if word_table is not None and config.model.text.checkpoint is None and model.spec.vocabulary < word_table[0]:
+        tokenizer, spec = model.tokenizer, replace(model.spec, vocabulary=word_table[0], positions=word_table[1])
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            model = Semantic(config.model, sizes)
+            model = type(model)(config.model, spec)
         model.tokenizer = tokenizer
-    builder = batch_builder(model.to(device), store, device, progress)
-    learn_catalogue(model, builder, 0, config.seed, lambda *_: None)
+    builder = model.to(device).open_batches(store, progress)
+    model.fit_catalogue(builder, config.seed, lambda *_: None)
     return Subject(config, store, model, builder, device)
+
+
+def backbone_of(model: Model) -> Backbone | None:
+    """The network that a model reads photos with, if it has one."""
+    return next((module for module in model.modules() if isinstance(module, Backbone)), None)
 
 
 @dataclass(frozen=True)
@@ -191,5 +201,5 @@ class SavedSubject:
 
     def open(self) -> Subject:
         store, device = open_store(self.store), torch.device(self.device)
-        model = Semantic.from_pretrained(self.folder).to(device)
-        return Subject(self.config, store, model, batch_builder(model, store, device, Progress()), device)
+        model = Model.from_pretrained(self.folder).to(device)
+        return Subject(self.config, store, model, model.open_batches(store), device)

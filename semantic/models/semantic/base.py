@@ -18,7 +18,7 @@ from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import DialogueState, GoldValues, StateEncoders, TurnVectors, TurnWords
 from semantic.encoders.image import Backbone
 from semantic.encoders.words import BatchWords
-from semantic.models.interface import DirectForm, Explanation, Loss, Model, ProductRows
+from semantic.models.interface import Explanation, Loss, Model, ProductRows
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
 from semantic.models.semantic.scoring import Match, Query, Side, match
 
@@ -48,10 +48,13 @@ class SemanticConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class ContextReading:
-    """A context: its vectors c_T and c_V, what the student reads the state from, and the share of attention on photos."""
+    """A context: C_T and C_V, what the student reads the state from, and the share of attention on photos.
 
-    text: Float[Tensor, "batch 1 dim"]
-    image: Float[Tensor, "batch 1 dim"]
+    The last turn of C_T and C_V are the context's vectors c_T and c_V.
+    """
+
+    text: Float[Tensor, "batch turn dim"]
+    image: Float[Tensor, "batch turn dim"]
     evidence: TurnVectors | TurnWords
     photo_share: Float[Tensor, "batch"] | None = None
 
@@ -145,18 +148,11 @@ class StateAwareModel(Model):
     def compilable(self) -> Iterable[nn.Module]:
         return [*super().compilable(), self.text_interaction, self.image_interaction]
 
-    def direct_form(self) -> DirectForm:
-        from semantic.models.semantic.direct import (
-            SemanticDirectForm,  # it knows this class, and the bench alone wants it
-        )
-
-        return SemanticDirectForm(self)
-
     def query(self, reading: ContextReading, state: DialogueState) -> Query:
         """The context in the spaces of a state."""
         weight = self.photo_weight(reading)
-        text = Side.of(self.text_interaction, state.embeddings, reading.text)
-        return Query(text, Side.of(self.image_interaction, state.embeddings, reading.image), weight)
+        text = Side.of(self.text_interaction, state.embeddings, reading.text[:, -1:])
+        return Query(text, Side.of(self.image_interaction, state.embeddings, reading.image[:, -1:]), weight)
 
     def match(self, query: Query, products: ProductRows) -> Match:
         return match(query, products, self.text_interaction, self.image_interaction, self.log_scale)

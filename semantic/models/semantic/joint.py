@@ -12,7 +12,7 @@ from semantic.config.schema import Section, Share
 from semantic.models.interface import Loss
 from semantic.models.losses import Hinge, Ranking, hinge_loss, sampled_softmax_loss
 from semantic.models.semantic.losses import correlation_loss, divergence_loss, slot_distance
-from semantic.models.semantic.scoring import Match
+from semantic.models.semantic.scoring import Matched
 
 Terms = dict[str, Float[Tensor, ""]]
 
@@ -42,7 +42,7 @@ class LossConfig(Section):
 
 
 def joint_loss(
-    teacher: Match, student: Match, state_terms: Mapping[str, Float[Tensor, ""]], shard: Shard, config: LossConfig
+    teacher: Matched, student: Matched, state_terms: Mapping[str, Float[Tensor, ""]], shard: Shard, config: LossConfig
 ) -> Loss:
     """On labelled dialogues: alpha L_all(teacher) + (1 - alpha) (ranking(student) + state terms).
 
@@ -58,13 +58,13 @@ def joint_loss(
     return Loss(total, terms | of_student)  # type: ignore[arg-type]
 
 
-def student_loss(student: Match, shard: Shard, config: LossConfig) -> Loss:
+def student_loss(student: Matched, shard: Shard, config: LossConfig) -> Loss:
     """On dialogues whose state is not known: L_all(student)."""
     terms = match_terms(student, shard, config)
     return Loss(sum(terms.values()), {f"student_{name}": value for name, value in terms.items()})  # type: ignore[arg-type]
 
 
-def match_terms(match: Match, shard: Shard, config: LossConfig) -> Terms:
+def match_terms(match: Matched, shard: Shard, config: LossConfig) -> Terms:
     """L_all = ranking + divergence + correlation, term by term; a term of weight 0 is left out."""
     batch, counts = shard.batch, shard.counts
     terms = {"ranking": ranking_term(match, shard, config.ranking)}
@@ -80,7 +80,7 @@ def match_terms(match: Match, shard: Shard, config: LossConfig) -> Terms:
     return terms
 
 
-def ranking_term(match: Match, shard: Shard, config: Ranking) -> Float[Tensor, ""]:
+def ranking_term(match: Matched, shard: Shard, config: Ranking) -> Float[Tensor, ""]:
     """The ranking loss that the configuration names: the hinge is over f, the softmax over scaled sums of cosines."""
     batch = shard.batch
     if isinstance(config, Hinge):

@@ -27,6 +27,7 @@ from semantic.encoders.packing import by_length
 from semantic.encoders.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder
 from semantic.encoders.words import BatchWords, WordTables
+from semantic.models.interface import DirectForm
 from semantic.models.losses import SampledSoftmax
 from semantic.models.semantic.base import (
     ContextReading,
@@ -226,7 +227,7 @@ class Semantic(StateAwareModel):
         images, _ = context_turns(contexts, self._pool_photos(*self.shown_photos(contexts, self.image)))
         c_text = self.context_text(texts, keep=keep)
         c_image = self.context_image(c_text, images, keep)
-        return ContextReading(c_text[:, -1:], c_image[:, -1:], TurnVectors(c_text + c_image, keep))
+        return ContextReading(c_text, c_image, TurnVectors(c_text + c_image, keep))
 
     def _pool_photos(
         self, photos: Float[Tensor, "set photo dim"], keep: Bool[Tensor, "set photo"]
@@ -243,3 +244,10 @@ class Semantic(StateAwareModel):
         if not weight:
             return {}
         return {"state_mse": weight * state_loss(student.embeddings, teacher.embeddings, shard.counts)}
+
+    def direct_form(self) -> DirectForm:
+        from semantic.models.semantic.direct.paper import (
+            PaperDirectForm,  # it knows this class, and the bench alone needs it
+        )
+
+        return PaperDirectForm(self)

@@ -7,6 +7,7 @@ each in its own state space.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -47,9 +48,41 @@ class Query:
     photo_weight: Float[Tensor, "batch"] | None
 
 
+class Matched(Protocol):
+    """What the loss reads of queries beside candidates; a_K is the attention over the slots after the last hop."""
+
+    @property
+    def relevance(self) -> Float[Tensor, "batch candidate"]:
+        """f, in (-1, 1)."""
+
+    @property
+    def logits(self) -> Float[Tensor, "batch candidate"] | None:
+        """The sum of cosines times the learned scale, None where the model has none."""
+
+    @property
+    def context_text(self) -> Float[Tensor, "batch slot"]:
+        """a_K of the context's text vector."""
+
+    @property
+    def context_image(self) -> Float[Tensor, "batch slot"]:
+        """a_K of the context's image vector."""
+
+    @property
+    def product_text(self) -> Float[Tensor, "batch candidate slot"]:
+        """a_K of each candidate's text vector."""
+
+    @property
+    def product_image(self) -> Float[Tensor, "batch candidate slot"]:
+        """a_K of each candidate's image vector."""
+
+    @property
+    def text_image_cosine(self) -> Float[Tensor, "batch candidate"]:
+        """cos(x_PT, x_PV)."""
+
+
 @dataclass(frozen=True)
 class Match:
-    """Queries beside candidates: the weighted sum of cosines, and the enhanced vectors that gave it.
+    """A `Matched` from the weighted sum of cosines and the enhanced vectors that gave it.
 
     Entries of padded candidates are finite and mean nothing; mask them with the batch's `keep`. `log_scale` is the learned
     scale of the logits, None where the model has none.
@@ -63,17 +96,14 @@ class Match:
 
     @property
     def relevance(self) -> Float[Tensor, "batch candidate"]:
-        """f, in (-1, 1)."""
         return torch.tanh(self.cosines)
 
     @property
     def logits(self) -> Float[Tensor, "batch candidate"] | None:
-        """The sum of cosines times the learned scale."""
         return None if self.log_scale is None else self.log_scale.exp() * self.cosines
 
     @property
     def context_text(self) -> Float[Tensor, "batch slot"]:
-        """a_K of the context's text vector; `context_image`, `product_text` and `product_image` likewise."""
         return self.query.text.attention
 
     @property
@@ -90,7 +120,6 @@ class Match:
 
     @property
     def text_image_cosine(self) -> Float[Tensor, "batch candidate"]:
-        """cos(x_PT, x_PV)."""
         return cross_cosine(self.text, self.image, self.query.text.space, self.query.image.space)
 
 

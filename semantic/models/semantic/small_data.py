@@ -34,7 +34,7 @@ from semantic.encoders.completion import TextCompletion
 from semantic.encoders.context import PooledContext, identity_linear
 from semantic.encoders.image import Backbone, WhitenedImageEncoder
 from semantic.encoders.words import BatchWords, WordTables
-from semantic.models.interface import full_precision
+from semantic.models.interface import DirectForm, full_precision
 from semantic.models.losses import Ranking, SampledSoftmax
 from semantic.models.semantic.base import (
     ContextReading,
@@ -164,7 +164,7 @@ class SmallDataSemantic(StateAwareModel):
         products = builder.products(np.arange(builder.store.num_products)).to(device)
         with torch.no_grad():
             present = self.completion.present(products.tokens, products.keep)
-            features = self._standard_features(self.image_features(products.photos), products.has_photo)
+            features = self.standard_features(self.image_features(products.photos), products.has_photo)
         self.train()
         fit_completion(self.completion, present, features, self.config.text.completion_epochs, seed, advance)
 
@@ -189,13 +189,13 @@ class SmallDataSemantic(StateAwareModel):
         guessed = guessed_words = None
         if self.completion is not None:
             present = self.completion.present(products.tokens, products.keep)
-            guessed = self.completion(present, self._standard_features(features, products.has_photo))
+            guessed = self.completion(present, self.standard_features(features, products.has_photo))
             guessed_words = self.completion.words
         text = self.product_text(words, products.tokens, products.keep, guessed, guessed_words)
         image = self.image(features).masked_fill(~products.has_photo.unsqueeze(1), 0.0)
         return torch.stack([self.product_projection(text), image], dim=1)
 
-    def _standard_features(
+    def standard_features(
         self, features: Float[Tensor, "product feature"], has_photo: Bool[Tensor, "product"]
     ) -> Float[Tensor, "product feature"]:
         """Features with mean 0 and deviation 1 over the catalogue, the mean where there is no photo."""
@@ -229,3 +229,10 @@ class SmallDataSemantic(StateAwareModel):
         with full_precision(tokens.device):
             term = state_value_loss(inferred.values, gold.values, inferred.is_set, gold.is_set, same, own=own)
         return {"state_values": weight * term}
+
+    def direct_form(self) -> DirectForm:
+        from semantic.models.semantic.direct.small_data import (
+            SmallDataDirectForm,  # it knows this class, and the bench alone needs it
+        )
+
+        return SmallDataDirectForm(self)

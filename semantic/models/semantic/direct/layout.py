@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from semantic.batching.inputs import InputSpec
 from semantic.datasets.batches.tensors import NONE, Batch
-from semantic.models.saving import Sizes
 
 
 @dataclass(frozen=True)
@@ -30,31 +30,31 @@ class FullBatch:
     has_photo: Bool[Tensor, "batch candidate"]
 
 
-def lay_out(batch: Batch, sizes: Sizes) -> FullBatch:
-    """The batch padded to the windows of `sizes`, each candidate and each turn written out where it is used.
+def lay_out(batch: Batch, spec: InputSpec) -> FullBatch:
+    """The batch padded to the windows of `spec`, each candidate and each turn written out where it is used.
 
-    As in `Semantic.match`, a padded candidate is computed as product 0.
+    A padded candidate is computed as product 0.
     """
     contexts, products = batch.contexts, batch.products
-    turns = _left_padded(contexts.turns, sizes.context_turns)
+    turns = _left_padded(contexts.turns, spec.context_turns)
     real, at = turns != NONE, turns.clamp(min=0)
     keep = contexts.turn_keep[at] & real.unsqueeze(-1)
     shown = contexts.turn_photos[at].masked_fill(~real.unsqueeze(-1), NONE)
-    shown = _right_padded(shown, sizes.photos_per_turn, NONE)
+    shown = _right_padded(shown, spec.photos_per_turn, NONE)
     if batch.candidates is None:
         candidates = torch.arange(len(products.tokens), device=turns.device).expand(len(turns), -1)
     else:
         candidates = batch.candidates.clamp(min=0)
     return FullBatch(
-        _right_padded(contexts.turn_tokens[at], sizes.turn_tokens, sizes.pad),
-        _right_padded(keep, sizes.turn_tokens, False),
+        _right_padded(contexts.turn_tokens[at], spec.turn_tokens, spec.pad),
+        _right_padded(keep, spec.turn_tokens, False),
         _pictures(contexts.photos, shown),
         shown != NONE,
         real,
         contexts.state_tokens,
         contexts.state_keep,
-        _right_padded(products.tokens, sizes.product_tokens, sizes.pad)[candidates],
-        _right_padded(products.keep, sizes.product_tokens, False)[candidates],
+        _right_padded(products.tokens, spec.product_tokens, spec.pad)[candidates],
+        _right_padded(products.keep, spec.product_tokens, False)[candidates],
         products.photos[candidates],
         products.has_photo[candidates],
     )

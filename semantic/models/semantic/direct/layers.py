@@ -1,4 +1,4 @@
-"""The parts of the direct form: attention, pooling and interaction by their definitions, on the weights of a model."""
+"""Attention, pooling and interaction by their definitions, on the weights of a model."""
 
 import math
 
@@ -9,7 +9,6 @@ from torch import Tensor
 
 from semantic.dst.interaction import EPSILON, DialogueStateInteraction
 from semantic.encoders.attention import Attention, AttentionLayer
-from semantic.encoders.context import PooledContext
 from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
 from semantic.encoders.pooling import Pool
 
@@ -70,23 +69,3 @@ def _attention(x: Tensor, state: Tensor, temperature: float) -> Tensor:
 def cosine(x: Float[Tensor, "*#batch dim"], y: Float[Tensor, "*#batch dim"]) -> Float[Tensor, "..."]:
     """cos(x, y) along the last axis, both norms at least EPSILON."""
     return F.cosine_similarity(x, y, dim=-1, eps=EPSILON)
-
-
-def pooled_context(
-    context: PooledContext,
-    turns: Float[Tensor, "batch turn dim"],
-    keep: Bool[Tensor, "batch turn"],
-    photos: Float[Tensor, "batch turn photo dim"],
-    photos_keep: Bool[Tensor, "batch turn photo"],
-) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch"]]:
-    """`PooledContext.forward`: c_T, c_V and the share of attention on photos."""
-    root = math.sqrt(turns.shape[-1])
-    weights = masked_softmax((turns * context.score).sum(-1) / root + context.position, keep)
-    text = context.last(turns[:, -1]) + context.gate * context.mean((weights.unsqueeze(-1) * turns).sum(1))
-    photos = F.normalize(photos.flatten(1, 2), dim=-1)
-    near = context.SHARPNESS * cosine(photos, context.query(text).unsqueeze(1))
-    near = near + context.photo_position.repeat_interleave(photos_keep.shape[2])
-    sink = (context.sink + (text * context.sink_query).sum(-1) / root).unsqueeze(1)
-    places = torch.cat([photos_keep.flatten(1), torch.ones_like(sink, dtype=torch.bool)], dim=1)
-    shares = masked_softmax(torch.cat([near, sink], dim=1), places)[:, :-1]
-    return text, (shares.unsqueeze(-1) * photos).sum(1), shares.sum(1)

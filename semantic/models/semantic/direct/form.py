@@ -1,0 +1,129 @@
+"""What both methods' direct forms share: every padded place is computed, and every candidate again for every example.
+
+Photos always go through the backbone; one candidate is encoded after another over the batch, and interacts with a state
+that is mapped again each time. The bench sets this package's speed against it, on the same weights, and the tests hold
+both to one function.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semantic.batching.shards import Shard
+from semantic.datasets.batches.tensors import Batch
+from semantic.dst.state import DialogueState
+from semantic.encoders.words import BatchWords
+from semantic.models.interface import DirectForm, Loss
+from semantic.models.semantic.base import StateAwareModel
+from semantic.models.semantic.direct.layers import cosine, interact
+from semantic.models.semantic.direct.layout import FullBatch, lay_out
+from semantic.models.semantic.joint import joint_loss, student_loss
+
+M = TypeVar("M", bound=StateAwareModel)
+
+
+@dataclass(frozen=True)
+class DirectContext:
+    """c_T and c_V of each example, the student's state, and the weight of the photo cosine (None: one)."""
+
+    text: Float[Tensor, "batch dim"]
+    image: Float[Tensor, "batch dim"]
+    state: DialogueState
+    photo_weight: Float[Tensor, "batch"] | None = None
+
+
+@dataclass(frozen=True)
+class DirectMatch:
+    """As `scoring.Match`, with everything computed."""
+
+    relevance: Float[Tensor, "batch candidate"]
+    logits: Float[Tensor, "batch candidate"] | None
+    context_text: Float[Tensor, "batch slot"]
+    context_image: Float[Tensor, "batch slot"]
+    product_text: Float[Tensor, "batch candidate slot"]
+    product_image: Float[Tensor, "batch candidate slot"]
+    text_image_cosine: Float[Tensor, "batch candidate"]
+
+
+class SemanticDirectForm(DirectForm, Generic[M]):
+    """A model's function without any of its economy; dropout follows the model's mode.
+
+    With BatchNorm in training mode the two forms differ, as its statistics are those of the photos it is given at once.
+    """
+
+    def __init__(self, model: M) -> None:
+        self.model = model
+
+    @abstractmethod
+    def context(self, batch: FullBatch) -> DirectContext:
+        """Every context, turn after turn and photo after photo."""
+
+    @abstractmethod
+    def product(
+        self, batch: FullBatch, candidate: int
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
+        """p_T and p_V of every example's candidate number `candidate`."""
+
+    @abstractmethod
+    def teacher_state(self, batch: FullBatch) -> DialogueState:
+        """S from the gold slot values."""
+
+    def lay_out(self, batch: Batch) -> FullBatch:
+        return lay_out(batch, self.model.spec)
+
+    def loss(self, laid_out: FullBatch, shard: Shard) -> Loss:
+        config = self.model.config.loss
+        context = self.context(laid_out)
+        if not shard.labelled:
+            (student,) = self.match([context.state], context, laid_out)
+            return student_loss(student, shard, config)
+        gold = self.teacher_state(laid_out)
+        student, teacher = self.match([context.state, gold], context, laid_out)
+        return joint_loss(teacher, student, self.model.state_terms(context.state, gold, shard), shard, config)
+
+    def score(self, laid_out: FullBatch) -> Float[Tensor, "query candidate"]:
+        context = self.context(laid_out)
+        return self.match([context.state], context, laid_out)[0].relevance
+
+    def match(self, states: list[DialogueState], context: DirectContext, batch: FullBatch) -> list[DirectMatch]:
+        """The match by each state; a candidate is encoded once for all of them."""
+        model = self.model
+        embeddings = [state.embeddings for state in states]
+        contexts = [
+            (interact(model.text_interaction, context.text, s), interact(model.image_interaction, context.image, s))
+            for s in embeddings
+        ]
+        found: list[list[tuple[Tensor, ...]]] = [[] for _ in states]
+        for candidate in range(batch.product_tokens.shape[1]):
+            text, image = self.product(batch, candidate)
+            for state, (own_text, own_image), rows in zip(embeddings, contexts, found, strict=True):
+                x_text, a_text = interact(model.text_interaction, text, state)
+                x_image, a_image = interact(model.image_interaction, image, state)
+                photo = cosine(own_image[0], x_image)
+                if context.photo_weight is not None:
+                    photo = photo * context.photo_weight
+                rows.append((cosine(own_text[0], x_text) + photo, a_text, a_image, cosine(x_text, x_image)))
+        return [
+            self._match(own_text[1], own_image[1], rows)
+            for (own_text, own_image), rows in zip(contexts, found, strict=True)
+        ]
+
+    def _match(self, text_attention: Tensor, image_attention: Tensor, rows: list[tuple[Tensor, ...]]) -> DirectMatch:
+        cosines, text, image, cross = (torch.stack(values, dim=1) for values in zip(*rows, strict=True))
+        scale = self.model.log_scale
+        logits = None if scale is None else scale.exp() * cosines
+        return DirectMatch(torch.tanh(cosines), logits, text_attention, image_attention, text, image, cross)
+
+    def encoded_photos(self, photos: Tensor, encoder: torch.nn.Module) -> Float[Tensor, "batch photo dim"]:
+        """One photo place after another, over the batch."""
+        model = self.model
+        return torch.stack([encoder(model.image_features(photos[:, p])) for p in range(photos.shape[1])], dim=1)
+
+    @property
+    def words(self) -> BatchWords:
+        """The whole word table: every look-up has a gradient of its size."""
+        return self.model.words()
