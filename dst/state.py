@@ -90,6 +90,9 @@ class StateEncoders(nn.Module):
 class AttentionStates(StateEncoders):
     """The paper's pair: S = Attn(K + V) and S' = Attn(K + Z), the latter from turn vectors."""
 
+    teacher: "TeacherEncoder"
+    student: "StudentLearner"
+
     def __init__(
         self, key_tokens: Sequence[Sequence[int]], teacher: "TeacherEncoder", student: "StudentLearner"
     ) -> None:
@@ -111,6 +114,9 @@ class ValueStates(StateEncoders):
 
     `unset` are the word pieces of "none", `pad` fills a value's row behind them.
     """
+
+    teacher: "ValueState"
+    student: "WordReader"
 
     def __init__(
         self,

@@ -280,7 +280,8 @@ def import_released(
 @app.command()
 def config(experiment: ExperimentArgument, overrides: Overrides = None) -> None:
     """Print an experiment's resolved configuration, every field with what it means."""
-    from semantic.config.loading import describe_config, load_config
+    from semantic.config.describing import describe_config
+    from semantic.config.loading import load_config
 
     print(describe_config(load_config(experiment, overrides or ())))
 

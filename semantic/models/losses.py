@@ -4,6 +4,7 @@ Each is a mean over a batch. Where the batch is a shard of a larger one, `counts
 and their gradients, then add up to the whole's.
 """
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from semantic.batching.shards import Counts
 from semantic.config.schema import Section
@@ -36,6 +37,11 @@ class SampledSoftmax(Section):
 
 
 Ranking = Annotated[Hinge | SampledSoftmax, Field(discriminator="kind")]
+
+
+def log_scale(ranking: Hinge | SampledSoftmax) -> nn.Parameter | None:
+    """The learned logarithm of the scale of logits; None for a hinge, which has none."""
+    return nn.Parameter(torch.tensor(math.log(ranking.scale))) if isinstance(ranking, SampledSoftmax) else None
 
 
 def hinge_loss(

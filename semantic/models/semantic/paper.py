@@ -4,7 +4,6 @@ Read `Semantic` from top to bottom: what it is made of, then how products and co
 joint loss are in `base`, the state encoders in `semantic.dst.state`.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -28,7 +27,7 @@ from semantic.encoders.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder
 from semantic.encoders.words import BatchWords, WordTables
 from semantic.models.interface import DirectForm
-from semantic.models.losses import SampledSoftmax
+from semantic.models.losses import log_scale
 from semantic.models.semantic.base import (
     ContextReading,
     PhotoSource,
@@ -156,6 +155,7 @@ class Semantic(StateAwareModel):
 
     Config = PaperConfig
     config: PaperConfig
+    state: AttentionStates
 
     def __init__(self, config: PaperConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
@@ -186,9 +186,7 @@ class Semantic(StateAwareModel):
         self.state = AttentionStates(spec.key_tokens, teacher, StudentLearner(self._attention(), self._attention()))
         self.text_interaction = self._interaction(config.interaction.text_start)
         self.image_interaction = self._interaction(config.interaction.image_start)
-        ranking = config.loss.ranking
-        softmax = isinstance(ranking, SampledSoftmax)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(ranking.scale))) if softmax else None
+        self.log_scale = log_scale(config.loss.ranking)
 
     def _attention(self, layers: int | None = None) -> Attention:
         c = self.config
@@ -205,7 +203,7 @@ class Semantic(StateAwareModel):
         words, text, image = self.turn_text.words, self.config.text, self.config.image
         if text_encoder is not None and isinstance(words, ContextualWords):
             load_contextual(words, text_encoder, self.dim)
-        elif text_encoder is not None:
+        elif text_encoder is not None and isinstance(words, WordTables):
             load_tables(words, text_encoder, self.dim)
         if text.table_scale == "unit":
             to_unit_deviation(self.word_table)

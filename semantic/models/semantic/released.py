@@ -15,7 +15,7 @@ from semantic.batching.inputs import InputSpec
 from semantic.config.loading import make_config
 from semantic.config.schema import Config
 from semantic.dst.schema import MMD, SIMMC, SlotSchema
-from semantic.models.semantic.paper import Semantic
+from semantic.models.semantic.paper import PaperConfig, Semantic
 from semantic.models.text_checkpoints import load_tokenizer
 from semantic.runs.folder import RunFolder
 from semantic.runtime.errors import UserError
@@ -122,6 +122,7 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
         slots=schema.slots,
         key_tokens=tuple((key,) for key in KEY_IDS[schema.name]),
     )
+    assert isinstance(config.model, PaperConfig)
     ours = Semantic(config.model, spec)
     # A module used twice under two names (the shared word tables) appears twice in our state dict.
     expected = {name: value.shape for name, value in ours.state_dict().items()}

@@ -11,7 +11,6 @@ vectors are the paper's, and what surrounds them is not:
     loss        softmax over many shared negatives; which of the batch's values each slot has, in place of the MSE
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -35,7 +34,7 @@ from semantic.encoders.context import PooledContext, identity_linear
 from semantic.encoders.image import Backbone, WhitenedImageEncoder
 from semantic.encoders.words import BatchWords, WordTables
 from semantic.models.interface import DirectForm, full_precision
-from semantic.models.losses import Ranking, SampledSoftmax
+from semantic.models.losses import Ranking, SampledSoftmax, log_scale
 from semantic.models.semantic.base import (
     ContextReading,
     PhotoSource,
@@ -107,6 +106,7 @@ class SmallDataSemantic(StateAwareModel):
 
     Config = SmallDataConfig
     config: SmallDataConfig
+    state: ValueStates
 
     def __init__(self, config: SmallDataConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
@@ -134,9 +134,7 @@ class SmallDataSemantic(StateAwareModel):
         self.text_interaction = self._interaction("identity")
         self.image_interaction = self._interaction("zero")
         self.photo_gate = nn.Parameter(torch.tensor(2.0))
-        ranking = config.loss.ranking
-        softmax = isinstance(ranking, SampledSoftmax)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(ranking.scale))) if softmax else None
+        self.log_scale = log_scale(config.loss.ranking)
 
     def _interaction(self, start: str) -> DialogueStateInteraction:
         c = self.config.interaction
@@ -210,6 +208,7 @@ class SmallDataSemantic(StateAwareModel):
         return ContextReading(text.unsqueeze(1), image.unsqueeze(1), said, share)
 
     def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"]:
+        assert reading.photo_share is not None
         return self.photo_gate * reading.photo_share
 
     def state_terms(self, student: DialogueState, teacher: DialogueState, shard: Shard) -> dict[str, Tensor]:

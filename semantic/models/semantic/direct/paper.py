@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from semantic.dst.state import AttentionStates, DialogueState
+from semantic.dst.state import DialogueState
 from semantic.encoders.masking import masked_mean
 from semantic.encoders.text import TextEncoder
 from semantic.models.semantic.direct.form import DirectContext, SemanticDirectForm
@@ -37,20 +37,18 @@ class PaperDirectForm(SemanticDirectForm[Semantic]):
         return text, self._pool_photos(photo, batch.has_photo[:, candidate].unsqueeze(1))
 
     def teacher_state(self, batch: FullBatch) -> DialogueState:
-        teacher = self._states.teacher
+        states = self.model.state
+        teacher = states.teacher
         pieces = self.words(batch.state_tokens)
         if teacher.value_mean == "pieces":
             mean = masked_mean(pieces, batch.state_keep)
         else:
             mean = pieces.sum(-2) / batch.state_keep.sum(-1, keepdim=True).clamp(min=1)
-        return DialogueState(attend(teacher.attention, self._states.keys(self.words) + mean))
-
-    @property
-    def _states(self) -> AttentionStates:
-        return self.model.state
+        return DialogueState(attend(teacher.attention, states.keys(self.words) + mean))
 
     def _student_state(self, turns: Float[Tensor, "batch turn dim"], real: Bool[Tensor, "batch turn"]) -> DialogueState:
-        student, keys = self._states.student, self._states.keys(self.words).expand(len(turns), -1, -1)
+        states = self.model.state
+        student, keys = states.student, states.keys(self.words).expand(len(turns), -1, -1)
         return DialogueState(attend(student.attention, keys + attend(student.predictor, keys, turns, real)))
 
     def _text(self, encoder: TextEncoder, tokens: Tensor, keep: Tensor) -> Float[Tensor, "batch dim"]:
