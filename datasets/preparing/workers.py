@@ -13,7 +13,7 @@ from itertools import islice
 from multiprocessing.connection import wait
 from typing import TypeVar
 
-from semantic.runtime.errors import DataError
+from semantic.runtime.errors import DataError, FailedError
 
 AHEAD = 2
 """Tasks handed out for each process: one in work and one to go on with. What is not asked for is not begun."""
@@ -25,10 +25,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class WorkersError(RuntimeError):
+class WorkersError(FailedError):
     """A process that ended without being told to."""
-
-    exit_code = 1  # of the command line
 
 
 class Workers:

@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
+from semantic.runtime.errors import FailedError
+
 T = TypeVar("T")
 
 STATUS = Path("/proc/self/status")
@@ -18,10 +20,8 @@ PRELOADED = ["semantic.bench.memory", "semantic.bench.growth", "torchvision.mode
 LOOK_EVERY = 0.002  # seconds
 
 
-class BenchError(RuntimeError):
+class BenchError(FailedError):
     """A measurement that did not come to an end. The message says which and what was found."""
-
-    exit_code = 1  # of the command line
 
 
 def alone(what: str, threads: int, work: Callable[..., T], *arguments: object) -> T:

@@ -11,12 +11,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from semantic.config.schema import Config
+from semantic.runtime.errors import UserError
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """Faults of an experiment's configuration: all of them, one a line, each with where, expected and found."""
-
-    exit_code = 2  # of the command line
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

@@ -23,7 +23,7 @@ from semantic.models.semantic.losses import Counts, ranking_loss
 from semantic.models.semantic.paper import Semantic
 from semantic.models.semantic.vectors import ContextVectors, ProductVectors
 from semantic.runtime.distributed import ALONE, Processes
-from semantic.runtime.errors import DataError
+from semantic.runtime.errors import DataError, FailedError
 from semantic.runtime.files import replacing
 from semantic.runtime.progress import Progress
 
@@ -31,10 +31,8 @@ TOP = 10
 """Products kept a query for the report."""
 
 
-class ScoreError(RuntimeError):
+class ScoreError(FailedError):
     """A model that gives a candidate no number. The message says for which query."""
-
-    exit_code = 1  # of the command line
 
 
 @dataclass(frozen=True)

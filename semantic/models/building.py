@@ -20,14 +20,12 @@ from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
 from semantic.encoders.words import WordTables
 from semantic.models.saving import Sizes
 from semantic.models.semantic.paper import Semantic
-from semantic.runtime.errors import DataError
+from semantic.runtime.errors import DataError, UserError
 from semantic.runtime.progress import Progress
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A text checkpoint that cannot be had or does not fit. The message says where, what was expected and what was found."""
-
-    exit_code = 2  # of the command line
 
 
 def build_model(

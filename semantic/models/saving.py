@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from semantic.config.schema import ModelConfig
+from semantic.runtime.errors import UserError
 from semantic.runtime.files import replacing, write_text
 
 FORMAT, VERSION = "semantic-model", 1
@@ -37,10 +38,8 @@ class Sizes:
     completed_words: tuple[int, ...] = ()  # words of the catalogue's texts, where the model guesses missing ones
 
 
-class ModelError(ValueError):
+class ModelError(UserError):
     """A saved model that cannot be read. The message says where, what was expected and what was found."""
-
-    exit_code = 2  # of the command line
 
 
 class SavedModel(nn.Module, ModelHubMixin, library_name="semantic", tags=["conversational-recommendation"]):

@@ -15,13 +15,12 @@ import torch
 
 from semantic.config.loading import dump_config, read_config
 from semantic.config.schema import Config
+from semantic.runtime.errors import UserError
 from semantic.runtime.files import replacing, write_text
 
 
-class RunError(ValueError):
+class RunError(UserError):
     """A run's folder that does not fit what was asked of it. The message says where, expected and found."""
-
-    exit_code = 2  # of the command line
 
 
 @dataclass(frozen=True)

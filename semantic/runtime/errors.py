@@ -1,7 +1,17 @@
-"""The one exception of this folder."""
+"""Base classes of the exceptions a command reports in one line; each room derives its own from them."""
 
 
-class DataError(ValueError):
-    """A fault of the user's data. The message says where, what was expected and what was found."""
+class UserError(ValueError):
+    """A fault of what was given: the message says where, what was expected and what was found."""
 
     exit_code = 2  # of the command line
+
+
+class DataError(UserError):
+    """A fault in the user's data: a file, a folder, or a value in one."""
+
+
+class FailedError(RuntimeError):
+    """Work that could not be finished, though what was given was right; the message says where and what was found."""
+
+    exit_code = 1  # of the command line

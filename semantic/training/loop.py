@@ -32,6 +32,7 @@ from semantic.models.semantic.objective import Objective, Part
 from semantic.models.semantic.paper import Semantic
 from semantic.runs.folder import RunError, RunFolder
 from semantic.runtime.distributed import Processes, open_processes
+from semantic.runtime.errors import FailedError
 from semantic.runtime.progress import Progress
 from semantic.training.compilation import compile_parts
 from semantic.training.log import epoch_line, to_tensorboard
@@ -40,10 +41,8 @@ from semantic.training.optimiser import MovingAverage, linear_decay, make_optimi
 LABELLED, UNLABELLED = 0, 1
 
 
-class TrainingError(RuntimeError):
+class TrainingError(FailedError):
     """Training cannot go on. The message says where and what was found; what was written stays."""
-
-    exit_code = 1  # of the command line
 
 
 def train(

@@ -18,12 +18,11 @@ from semantic.models.building import load_tokenizer
 from semantic.models.saving import Sizes
 from semantic.models.semantic.paper import Semantic
 from semantic.runs.folder import RunFolder
+from semantic.runtime.errors import UserError
 
 
-class ReleasedError(ValueError):
+class ReleasedError(UserError):
     """A file that is not a released checkpoint. The message says where, what was expected and what was found."""
-
-    exit_code = 2  # of the command line
 
 
 ENTRY = "context_text_encoder"
