@@ -157,7 +157,7 @@ for name in sys.argv[2:]:
 
 KILLED = """
 import os, signal, sys
-from semantic.cli.commands import main
+from semantic.cli.app import main
 from semantic.runs.folder import RunFolder
 append = RunFolder.append_metrics
 def killed(folder, line):
@@ -171,7 +171,7 @@ main()
 
 APART = """
 import os, sys
-from semantic.cli.commands import main
+from semantic.cli.app import main
 sys.argv += ["--runs", os.environ["RANK"]]
 main()
 """
