@@ -5,7 +5,8 @@ A fault of what the user gave is one line on standard error and exit code 2; a f
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +18,7 @@ from semantic.runtime.errors import FailedError, UserError
 INTERRUPTED = 130
 """Exit code, as of a shell."""
 
-CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """Base class of the errors in a command's words; newer releases of typer carry a click of their own, and export no name."""
 
 app = typer.Typer(
@@ -28,9 +29,20 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (data.simulate, data.prepare, data.inspect, experiments.train, experiments.evaluate):
-    app.command()(command)
-for command in (results.report, results.recommend, experiments.import_released, experiments.config, bench.bench):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    data.simulate,
+    data.prepare,
+    data.inspect,
+    experiments.train,
+    experiments.evaluate,
+    results.report,
+    results.recommend,
+    experiments.import_released,
+    experiments.config,
+    bench.bench,
+)
+"""In the order of the help."""
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -132,7 +132,7 @@ SINGLE_PROCESS = Processes()
 """One process and no other."""
 
 
-def _outcome(work: Callable[[], T]) -> tuple[T | None, Exception | None]:
+def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
     """What `work` returns, or else its error."""
     try:
         return work(), None
