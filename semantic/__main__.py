@@ -1,4 +1,4 @@
-"""`python -m semantic`: what torchrun and accelerate launch start processes of."""
+"""`python -m semantic`, the form in which torchrun and accelerate launch start the command."""
 
 from semantic.cli.app import main
 
