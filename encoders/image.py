@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from semantic.runtime.errors import UserError
 
-class BackboneError(ValueError):
+
+class BackboneError(UserError):
     """A backbone or weights that are not available. The message says where, what was expected and what was found."""
-
-    exit_code = 2  # of the command line
 
 
 class Backbone(nn.Module):

@@ -2,7 +2,8 @@
 
     from semantic import Model, evaluate, load_config, load_store, train
 
-Names are imported on first use, so that `semantic --help` does not wait for torch.
+Names are imported on first use, so that `semantic --help` does not wait for torch. The version stands here alone: setup.cfg
+reads it, and a test holds CITATION.cff equal.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""`python -m semantic`: what torchrun and accelerate launch start processes of."""
+"""`python -m semantic`, the form in which torchrun and accelerate launch start the command."""
 
-from semantic.cli.commands import main
+from semantic.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semantic.bench.alone import BenchError, alone, resident_bytes, watch_private
+from semantic.bench.alone import BenchError, alone
 from work_elsewhere import double, fail, hold, vanish
 
 MIB = 1 << 20
@@ -35,18 +35,3 @@ def test_a_peak_is_of_the_process_alone():
     assert abs(before - small) < 50 * MIB
     assert abs(after - small) < 50 * MIB
     assert 250 * MIB < added < 350 * MIB
-
-
-@pytest.mark.skipif(resident_bytes() is None, reason="this platform does not say what a process holds")
-def test_mapped_files_are_not_private_memory(tmp_path):
-    file = tmp_path / "mapped.npy"
-    np.save(file, np.ones(100 * MIB, dtype=np.uint8))
-    with watch_private() as reading:
-        total = int(np.load(file, mmap_mode="r")[:: 4096 // 8].sum())
-    with watch_private() as writing:
-        held = np.ones(100 * MIB, dtype=np.uint8)
-
-    assert total == 100 * MIB * 8 // 4096
-    assert len(held) == 100 * MIB
-    assert reading.added < 20 * MIB
-    assert 90 * MIB < writing.added < 120 * MIB

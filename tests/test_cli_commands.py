@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import yaml
 
-from semantic.cli import commands as cli
+from semantic.cli import app as cli
 from semantic.config.loading import make_config
 from semantic.training.loop import train
 from tests.commands import RUN, semantic

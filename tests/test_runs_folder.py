@@ -7,7 +7,7 @@ import torch
 
 from semantic.config.loading import ConfigError, make_config
 from semantic.config.schema import Config
-from semantic.runs.folder import RunError, RunFolder, environment, peak_memory_mb
+from semantic.runs.folder import RunError, RunFolder
 
 
 @pytest.fixture
@@ -131,20 +131,3 @@ def test_resuming_checks_every_field_but_those_that_change_no_number(folder):
     assert "training.epochs: expected 3, got 4" in message
     assert "data.slot_words" in message
     assert "workers" not in message
-
-
-def test_the_environment_names_what_the_numbers_depend_on():
-    found = environment(5, processes=3)
-    assert (found["seed"], found["processes"]) == (5, 3)
-    assert environment(5)["processes"] == 1
-    assert found["cores"] >= 1
-    assert found["packages"].keys() >= {"semantic", "torch", "numpy", "transformers"}
-    assert found["command"].startswith("semantic")
-    assert json.loads(json.dumps(found)) == found
-
-
-def test_peak_memory_only_grows():
-    before = peak_memory_mb()
-    block = torch.ones(300 * 2**18)  # 300 MB
-    assert peak_memory_mb() >= max(before, 300)
-    del block

@@ -1,4 +1,4 @@
-"""Several processes on one run: parts that add up to the whole, and two real processes that end as one does."""
+"""Several processes on one run: shards that add up to the whole, and two real processes that end as one does."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from semantic.config.loading import ConfigError, make_config, read_values
 from semantic.models.building import batch_builder, build_model
 from semantic.models.semantic.objective import Objective
 from semantic.runs.folder import RunFolder
-from semantic.runtime.distributed import ALONE, Processes, open_processes
+from semantic.runtime.distributed import SINGLE_PROCESS, Processes, join_processes
 from semantic.runtime.progress import Progress
 from semantic.training.loop import _check_batch_norm, train
 from tests.commands import environment
@@ -47,31 +47,32 @@ def variant_values(name: str, store: Path, features: Path, *, dropout: float) ->
     }  # fmt: skip
 
 
-# Parts.
+# Shards.
 
 
 @given(st.integers(0, 50), st.integers(1, 9))
-def test_parts_are_contiguous_whole_and_of_nearly_equal_length(total, size):
+def test_shards_are_contiguous_whole_and_of_nearly_equal_length(total, size):
     rows = list(range(total))
-    parts = [Processes(rank, size).shard(rows) for rank in range(size)]
+    shards = [Processes(rank, size).shard(rows) for rank in range(size)]
 
-    assert [row for part in parts for row in part] == rows
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert [row for shard in shards for row in shard] == rows
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+    assert [rows[Processes(rank, size).shard_slice(total)] for rank in range(size)] == shards
 
 
-def test_one_process_alone_does_everything_itself_and_starts_nothing():
-    assert open_processes().size == 1
+def test_a_single_process_does_everything_itself_and_starts_no_group():
+    assert join_processes().world_size == 1
     assert not torch.distributed.is_initialized()
-    assert ALONE.is_first
-    assert ALONE.gather("mine") == ["mine"]
-    assert ALONE.each(lambda: 3) == [3]
-    assert ALONE.join(torch.arange(3), 3).tolist() == [0, 1, 2]
-    assert ALONE.first(lambda: 5) == 5
-    assert ALONE.sum(torch.tensor(7.0, requires_grad=True)).item() == 7
+    assert SINGLE_PROCESS.is_main
+    assert SINGLE_PROCESS.gather("mine") == ["mine"]
+    assert SINGLE_PROCESS.on_each(lambda: 3) == [3]
+    assert SINGLE_PROCESS.gather_rows(torch.arange(3), 3).tolist() == [0, 1, 2]
+    assert SINGLE_PROCESS.on_main(lambda: 5) == 5
+    assert SINGLE_PROCESS.reduce_sum(torch.tensor(7.0, requires_grad=True)).item() == 7
     module = torch.nn.Linear(2, 3)
-    assert ALONE.synchronise(module) is module
-    with ALONE.one_a_machine_first():
-        ALONE.wait()
+    assert SINGLE_PROCESS.synchronise(module) is module
+    with SINGLE_PROCESS.local_main_first():
+        SINGLE_PROCESS.wait()
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
@@ -115,7 +116,7 @@ def test_losses_and_gradients_of_the_parts_add_up_to_the_whole(case, size, how):
 
 def test_batch_statistics_over_processes_need_gpus():
     config = make_config({"preset": "released"})
-    _check_batch_norm(config, ALONE)
+    _check_batch_norm(config, SINGLE_PROCESS)
     _check_batch_norm(make_config({"preset": "released"}, ["model.image.batch_norm=eval"]), Processes(0, 2))
     _check_batch_norm(config, Processes(0, 2, device=torch.device("cuda", 0)))
     with pytest.raises(
@@ -156,7 +157,7 @@ for name in sys.argv[2:]:
 
 KILLED = """
 import os, signal, sys
-from semantic.cli.commands import main
+from semantic.cli.app import main
 from semantic.runs.folder import RunFolder
 append = RunFolder.append_metrics
 def killed(folder, line):
@@ -166,11 +167,11 @@ def killed(folder, line):
 RunFolder.append_metrics = killed
 main()
 """
-"""The command, whose first process is killed once the second epoch is on record and its state is not saved."""
+"""The command, whose main process is killed after the second epoch's metrics are written and before its state is."""
 
 APART = """
 import os, sys
-from semantic.cli.commands import main
+from semantic.cli.app import main
 sys.argv += ["--runs", os.environ["RANK"]]
 main()
 """
@@ -181,31 +182,38 @@ import atexit, os, sys, weakref
 def last():
     os.write(1, f"ended {here.rank}: group gone {group() is None}\\n".encode())
 atexit.register(last)  # the first registered is called last
-from semantic.runtime.distributed import open_processes
-here = open_processes()
+from semantic.runtime.distributed import join_processes
+here = join_processes()
 import torch
 group = weakref.ref(torch.distributed.group.WORLD)
-assert (here.size, here.device.type) == (2, "cpu")
+assert (here.world_size, here.device.type) == (2, "cpu")
+assert here.is_main == (here.rank == 0)
 assert here.gather([here.rank]) == [[0], [1]]
-assert here.each(lambda: here.rank + 5) == [5, 6]
+assert here.on_each(lambda: here.rank + 5) == [5, 6]
 mine = torch.tensor([1.0 + here.rank, 2.0], requires_grad=True)
-assert here.sum(mine).tolist() == [3.0, 4.0] and mine.tolist() == [1.0 + here.rank, 2.0]
+assert here.reduce_sum(mine).tolist() == [3.0, 4.0] and mine.tolist() == [1.0 + here.rank, 2.0]
 for total in (0, 1, 5):
     whole = torch.arange(2 * total).view(total, 2)
-    assert torch.equal(here.join(here.shard(whole), total), whole)
-assert here.first(lambda: os.getpid()) == here.gather(os.getpid())[0]
+    assert torch.equal(here.gather_rows(here.shard(whole), total), whole)
+assert here.on_main(lambda: os.getpid()) == here.gather(os.getpid())[0]
 def fail(rank):
     if here.rank == rank:
         raise ValueError(f"process {here.rank}")
-for work in (lambda: here.first(lambda: fail(0)), lambda: here.each(lambda: fail(1))):
+for work in (lambda: here.on_main(lambda: fail(0)), lambda: here.on_each(lambda: fail(1))):
     try:
         work()
     except ValueError as error:
         os.write(1, f"told {here.rank}: {error}\\n".encode())
-with here.one_a_machine_first():
+with here.local_main_first():
     there = os.path.exists("made")
     open("made", "w").close()
 assert here.gather(there) == [False, True]
+try:
+    with here.local_main_first():
+        fail(0)
+except ValueError:
+    os.write(1, f"failed {here.rank}\\n".encode())
+assert here.gather(here.rank) == [0, 1]  # the other one went on
 def synchronised_weight():
     torch.manual_seed(here.rank)
     return here.synchronise(torch.nn.Linear(3, 1)).module.weight.tolist()
@@ -232,6 +240,7 @@ def test_two_processes_meet(tmp_path):
 
     assert sorted(said) == [
         *(f"ended {rank}: group gone True" for rank in (0, 1)),
+        "failed 0",
         *(f"told {rank}: process {other}" for rank in (0, 1) for other in (0, 1)),
     ]
 
@@ -300,7 +309,7 @@ def test_two_processes_killed_and_resumed_by_the_command_end_as_one_never_stoppe
         assert said.count(once) == 1
 
 
-def test_only_the_first_process_needs_the_folder_of_the_run(shop_path, shop_features, tmp_path):
+def test_only_the_main_process_needs_the_folder_of_the_run(shop_path, shop_features, tmp_path):
     values = tiny_values(shop_path, shop_features)
     values["training"]["epochs"] = 1
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))

@@ -6,8 +6,8 @@ import signal
 import numpy as np
 import torch
 
-from semantic.bench.alone import peak_bytes
 from semantic.runtime.errors import DataError
+from semantic.runtime.memory import peak_bytes
 
 
 def square(number: int) -> int:

@@ -13,7 +13,7 @@ from itertools import islice
 from multiprocessing.connection import wait
 from typing import TypeVar
 
-from semantic.runtime.errors import DataError
+from semantic.runtime.errors import DataError, FailedError
 
 AHEAD = 2
 """Tasks prefetched for each process: one in work and one waiting."""
@@ -25,10 +25,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class WorkersError(RuntimeError):
+class WorkersError(FailedError):
     """A worker process that ended before its work was done."""
-
-    exit_code = 1  # of the command line
 
 
 class Workers:

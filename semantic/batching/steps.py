@@ -62,7 +62,7 @@ class TrainingSteps:
         own = own if weight else slice(0, 1)
         build = self._with_shared_negatives if self.config.shared_negatives else self._with_own_negatives
         batch, counts = build(rows, own, rng)
-        states = gold_states(self.builder, rows) if self.whole_states and processes.size > 1 else None
+        states = gold_states(self.builder, rows) if self.whole_states and processes.world_size > 1 else None
         return Shard(batch, counts, self.labelled, own, weight, states, self.epoch, self.all_labelled)
 
     def _with_own_negatives(self, rows: np.ndarray, own: slice, rng: np.random.Generator) -> tuple[Batch, Counts]:

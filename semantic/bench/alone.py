@@ -1,34 +1,26 @@
-"""Work in a process of its own, so that its memory is its own, and how much of it a process holds."""
+"""Work in a process of its own, so that the memory measured there is that of the work alone."""
 
 import multiprocessing
-import resource
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, TypeVar
+
+from semantic.runtime.errors import FailedError
 
 T = TypeVar("T")
 
-STATUS = Path("/proc/self/status")
 PRELOADED = ["semantic.bench.memory", "semantic.bench.growth", "torchvision.models"]
-LOOK_EVERY = 0.002  # seconds
 
 
-class BenchError(RuntimeError):
+class BenchError(FailedError):
     """A measurement that did not come to an end. The message says which and what was found."""
-
-    exit_code = 1  # of the command line
 
 
 def alone(what: str, threads: int, work: Callable[..., T], *arguments: object) -> T:
-    """`work(*arguments)` in a new process with torch on so many threads.
+    """What `work(*arguments)` returns in a new process, where torch uses `threads` threads.
 
-    The process is forked from a server that has imported the libraries and done nothing else, where the platform has that:
-    a process costs no start-up time, and holds nothing of this one's memory.
+    Where the platform has a fork server, the process is forked from one that has imported the libraries and done nothing
+    else: it starts at once, and holds nothing of this process's memory.
 
     Raises:
         BenchError: the work raised an error, or the process was killed.
@@ -72,69 +64,3 @@ def _run(pipe: Connection, threads: int, work: Callable[..., Any], arguments: tu
     except Exception as error:
         pipe.send((f"{type(error).__name__}: {' '.join(str(error).split())}", None))
     pipe.close()
-
-
-def peak_bytes() -> int:
-    """The most memory this process ever held.
-
-    Where Linux says it, of this program alone: `ru_maxrss` starts with what the process that started it held.
-    """
-    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
-
-
-def resident_bytes() -> int | None:
-    """What this process holds now, mapped files included; None where the platform does not say."""
-    return _status("VmRSS")
-
-
-@dataclass
-class PrivateMemory:
-    """Bytes held beside mapped files when a block began, and at most while it ran; None where the platform does not say."""
-
-    before: int | None = None
-    peak: int | None = None
-
-    @property
-    def added(self) -> int | None:
-        return None if self.before is None or self.peak is None else self.peak - self.before
-
-    def look(self) -> None:
-        held = _status("RssAnon")
-        if held is not None:
-            self.before = held if self.before is None else self.before
-            self.peak = max(held, self.peak or 0)
-
-
-@contextmanager
-def watch_private() -> Iterator[PrivateMemory]:
-    """Look at this process's memory every few milliseconds while the block runs.
-
-    Pages of mapped files are left out: they count as resident while there is room, but are the system's to take back.
-    """
-    memory, stop = PrivateMemory(), threading.Event()
-    memory.look()
-
-    def watch() -> None:
-        while not stop.wait(LOOK_EVERY):
-            memory.look()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield memory
-        memory.look()
-    finally:
-        stop.set()
-        watcher.join()
-
-
-def _status(field: str) -> int | None:
-    try:
-        for line in STATUS.read_text(encoding="ascii").splitlines():
-            if line.startswith(f"{field}:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from semantic.batching.steps import TrainingSteps
-from semantic.bench.alone import alone, watch_private
+from semantic.bench.alone import alone
 from semantic.bench.enlarging import dialogue_bytes, enlarge
 from semantic.bench.records import Growth, Point
 from semantic.bench.steps import Call
@@ -28,6 +28,7 @@ from semantic.evaluation.product_index import (
     score_catalogue,
 )
 from semantic.models.interface import Model
+from semantic.runtime.memory import watch_private
 
 RESERVE = 1 << 30
 """Bytes of the disk left free."""

@@ -1,11 +1,11 @@
-"""The lines of the table that are memory; each figure comes from a process of its own."""
+"""The table's lines about memory; each figure is measured in a process of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-from semantic.bench.alone import alone, peak_bytes, resident_bytes
+from semantic.bench.alone import alone
 from semantic.bench.records import DIRECT_FORM, Figure, Line
 from semantic.bench.speeds import NO_DIRECT_FORM, parse, sample_of
 from semantic.bench.steps import (
@@ -20,6 +20,7 @@ from semantic.bench.steps import (
 from semantic.bench.subject import SavedSubject, Scale, Subject
 from semantic.datasets.store.store import open_store
 from semantic.models.interface import DirectForm
+from semantic.runtime.memory import peak_bytes, resident_bytes
 
 MIB = 1 << 20
 
@@ -43,7 +44,7 @@ def training_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> Iter
 
 
 def evaluation_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> Iterator[Line]:
-    """Peak of an evaluation of all queries, and of the direct form's on one, which holds one candidate at a time."""
+    """The peak memory of evaluating all queries, and of the direct form on one, which holds one candidate at a time."""
     threads = torch.get_num_threads()
     before, peak = alone("memory of evaluation", threads, _evaluation, saved, None)
     few, beside = min(scale.many, candidates_a_query(subject)), None
@@ -59,12 +60,10 @@ def evaluation_memory(subject: Subject, saved: SavedSubject, scale: Scale) -> It
 
 
 def opening_memory(store: Path, files: list[Path], scale: Scale) -> Iterator[Line]:
-    """What an open store holds, and what its parsed dialogue files would."""
+    """The memory an open store holds, and what its dialogue files would hold once parsed."""
     held = alone("memory of a store", 1, _opened, store)
     some = sample_of(files, scale.files) if files else []
     parsed = alone("memory of dialogue files", 1, _parsed, some) if some else None
-    if held is None:
-        return
     other = None
     if parsed is not None:
         how = "" if len(some) == len(files) else f"from {len(some)} files to {len(files):,}"
@@ -83,7 +82,7 @@ def _memory_line(what: str, ours: Figure, other: Figure | None, beside: str = DI
 
 
 def _training(saved: SavedSubject, direct: tuple[int, int] | None) -> tuple[int, int]:
-    """Peak bytes before and after two steps, the first of which makes the optimiser's state."""
+    """Peak bytes before and after two training steps; the first creates the optimiser's state."""
     subject = saved.open()
     if direct is not None:
         return _peaks(subject, direct_training_step(subject, _form(subject), *direct), 2)
@@ -91,6 +90,7 @@ def _training(saved: SavedSubject, direct: tuple[int, int] | None) -> tuple[int,
 
 
 def _evaluation(saved: SavedSubject, direct: int | None) -> tuple[int, int]:
+    """Peak bytes before and after an evaluation; of one query over `direct` candidates where that is given."""
     subject = saved.open()
     if direct is None:
         return _peaks(subject, evaluation(subject, subject.queries), 1)
@@ -104,7 +104,7 @@ def _form(subject: Subject) -> DirectForm:
 
 
 def _peaks(subject: Subject, call: Call, times: int) -> tuple[int, int]:
-    """Of the device's memory where the device has its own."""
+    """Peak bytes before and after `times` calls; of the GPU's memory where the subject is on one."""
     own = torch.cuda.max_memory_allocated if subject.device.type == "cuda" else peak_bytes
     before = own()
     for _ in range(times):
@@ -112,17 +112,19 @@ def _peaks(subject: Subject, call: Call, times: int) -> tuple[int, int]:
     return before, own()
 
 
-def _opened(store: Path) -> int | None:
+def _opened(store: Path) -> int:
+    """Resident bytes that opening a store adds; at least 1, for ratios are taken of it."""
     before = resident_bytes()
     opened = open_store(store)
     after = resident_bytes()
     del opened
-    return None if before is None or after is None else max(1, after - before)
+    return max(1, after - before)
 
 
-def _parsed(files: list[Path]) -> int | None:
+def _parsed(files: list[Path]) -> int:
+    """Resident bytes that parsing dialogue files adds, while their content is kept; at least 1."""
     before = resident_bytes()
     content = parse(files)
     after = resident_bytes()
     del content
-    return None if before is None or after is None else max(1, after - before)
+    return max(1, after - before)

@@ -39,7 +39,7 @@ from semantic.bench.writing import brief
 from semantic.config.loading import load_config, make_config
 from semantic.config.schema import Config
 from semantic.datasets.store.store import Store, open_store
-from semantic.runs.folder import environment
+from semantic.runtime.environment import environment
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress, steps
 

@@ -100,7 +100,7 @@ def index_products(
 
     Of several processes each encodes a shard of every block, and all get all.
     """
-    blocks = range(0, len(ids), config.product_batch_size * processes.size)
+    blocks = range(0, len(ids), config.product_batch_size * processes.world_size)
     shape, dtype = model.product_shape, model.product_dtype
 
     def encoded(start: int) -> Tensor:

@@ -108,7 +108,7 @@ def evaluate_examples(
             batch = mine[start : start + config.batch_size]
             parts.append(_rank(model, builder, batch, index, place, detail=detail, precision=config.precision))
             if progress:
-                progress(min(len(rows), (start + config.batch_size) * processes.size), len(rows))
+                progress(min(len(rows), (start + config.batch_size) * processes.world_size), len(rows))
         return _join(parts)
 
     whole = _join(processes.on_each(rank_mine))

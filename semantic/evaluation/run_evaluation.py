@@ -45,7 +45,7 @@ def evaluate_run(
         examples = replace(select_examples(store, config.data), valid=nothing, test=rows)
 
     def finish() -> None:
-        folder.start(config, processes.size)
+        folder.start(config, processes.world_size)
         evaluation.write_queries(folder.queries)
         seconds = time.monotonic() - started
         write_summary(folder, config, store, examples, model, evaluation, fold=None, seconds=seconds, split=split)

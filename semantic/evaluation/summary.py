@@ -11,8 +11,9 @@ from semantic.datasets.store.store import Store
 from semantic.evaluation.floors import floors
 from semantic.evaluation.ranking import Evaluation
 from semantic.models.interface import Model
-from semantic.runs.folder import RunFolder, peak_memory_mb
+from semantic.runs.folder import RunFolder
 from semantic.runtime.files import write_text
+from semantic.runtime.memory import peak_memory_mb
 
 
 def write_summary(

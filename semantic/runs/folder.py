@@ -1,13 +1,8 @@
-"""A run's folder: what it leaves, under which names, written so that an interruption loses nothing."""
+"""A run's folder: the names of its files, written so that an interruption loses nothing that was finished."""
 
 import json
 import os
-import platform
-import resource
-import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +10,24 @@ import torch
 
 from semantic.config.loading import dump_config, read_config
 from semantic.config.schema import Config
+from semantic.runtime.environment import environment
+from semantic.runtime.errors import UserError
 from semantic.runtime.files import replacing, write_text
 
 
-class RunError(ValueError):
+class RunError(UserError):
     """A run's folder that does not fit what was asked of it. The message says where, expected and found."""
-
-    exit_code = 2  # of the command line
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names of the files of a run; DESIGN's layout runs/<experiment>/<variant>/seed_<s>/fold_<k>."""
+    """A run's files, in runs/<experiment>/<variant>/seed_<s>[/fold_<k>]."""
 
     path: Path
 
     @classmethod
     def of(cls, config: Config, root: Path, fold: int | None = None) -> "RunFolder":
+        """The folder under `root` of the run that a configuration, and a fold of it, describes."""
         path = root / config.experiment / config.variant / f"seed_{config.seed}"
         return cls(path if fold is None else path / f"fold_{fold}")
 
@@ -66,12 +62,15 @@ class RunFolder:
         return read_config(self.config)
 
     def start(self, config: Config, processes: int = 1) -> None:
-        """Write what a run is, before it runs."""
+        """Write the configuration and the environment, before the first epoch."""
         write_text(self.config, dump_config(config))
         write_text(self.path / "environment.json", json.dumps(environment(config.seed, processes), indent=1))
 
     def check_same(self, config: Config) -> None:
-        """A run may only go on with the configuration it was started with; workers and batch sizes of evaluation change no number."""
+        """Raise RunError where `config` is not the one the run was started with.
+
+        The number of workers and the batch sizes of evaluation may differ: they change no result.
+        """
         old, new = _flat(self.read_config().model_dump()), _flat(config.model_dump())
         free = {"training.workers", "evaluation.batch_size", "evaluation.product_batch_size"}
         changed = [key for key in new if old.get(key) != new[key] and key not in free]
@@ -80,13 +79,14 @@ class RunFolder:
             raise RunError(f"{self.path}: expected the configuration the run was started with to resume it; {shown}")
 
     def append_metrics(self, line: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl; it is on disk when this returns."""
         with self.metrics.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
 
     def keep_metrics(self, epochs: int) -> None:
-        """Drop lines of epochs after the first `epochs`, and a line cut short: the run will write them again."""
+        """Drop the lines of epochs after the first `epochs`, and an incomplete last line: a resumed run writes them again."""
         kept = []
         if self.metrics.is_file():
             for text in self.metrics.read_text(encoding="utf-8").splitlines():
@@ -99,10 +99,12 @@ class RunFolder:
             partial.write_text("".join(f"{text}\n" for text in kept), encoding="utf-8")
 
     def save_state(self, state: dict[str, Any]) -> None:
+        """Write what resuming needs, in place of the state before it."""
         with replacing(self.state) as partial:
             torch.save(state, partial)
 
     def load_state(self) -> dict[str, Any] | None:
+        """The state last saved, on the CPU; None where there is none. RunError where the file does not load."""
         if not self.state.is_file():
             return None
         try:
@@ -114,6 +116,7 @@ class RunFolder:
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots: {"a": {"b": 1}} gives {"a.b": 1}."""
     flat = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -121,46 +124,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def environment(seed: int, processes: int = 1) -> dict[str, Any]:
-    """The machine (that of the first of so many processes), the packages and the command, for a run's record."""
-    names = (
-        "torch",
-        "torchvision",
-        "transformers",
-        "timm",
-        "numpy",
-        "scikit-learn",
-        "accelerate",
-        "pyarrow",
-        "tokenizers",
-    )
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "processes": processes,
-        "packages": {"semantic": metadata.version("semantic-crs"), **{name: metadata.version(name) for name in names}},
-        "seed": seed,
-        "command": " ".join(["semantic", *sys.argv[1:]]),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def peak_memory_mb() -> float:
-    """The most resident memory this process ever held, or the device's where that is more."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    if torch.cuda.is_available():
-        used = max(used, torch.cuda.max_memory_allocated())
-    return round(used / 2**20, 1)

@@ -1,1 +1,1 @@
-"""The ground floor: files, errors, progress, processes, memory, the machine. Every other room may import it."""
+"""Errors, files, progress, processes, memory and environment. Every other package may import this one; it imports none."""

@@ -1,6 +1,6 @@
-"""The processes that share a run: one alone, or those that torchrun or accelerate launch started, one a device.
+"""The processes that share a run: a single one, or those that torchrun or accelerate launch started, one a device.
 
-Nothing else here calls torch.distributed. One process alone starts none of it.
+The rest of the code asks `Processes` and calls no collective itself. A single process starts no process group.
 """
 
 import atexit
@@ -12,90 +12,97 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-import torch.distributed.nn  # before there is a group: its functions hold the one they find as a default argument for ever
+import torch.distributed.nn  # before there is a group: its functions take the group of import time as a default argument
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather, gather_object, reduce
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(hours=6)
-"""How long a process waits for another: the first of a machine may run a backbone over a large catalogue meanwhile."""
+TIMEOUT = timedelta(hours=6)
+"""How long a process waits for another: the main one may run a backbone over a large catalogue meanwhile."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Which of `size` processes this is, and what they do together; every method is called by all of them alike."""
+    """This process's rank among `world_size`, its device, and the collectives, which all processes call alike."""
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     local_rank: int = 0  # on this machine
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def is_main(self) -> bool:
-        """Whether this one writes files and speaks."""
+        """Whether this is the main process, which writes files and prints."""
         return self.rank == 0
 
     def shard_slice(self, total: int) -> slice:
-        """This process's part of 0 .. total - 1: contiguous, in the order of ranks, lengths at most one apart."""
-        return slice(total * self.rank // self.size, total * (self.rank + 1) // self.size)
+        """This process's shard of 0 .. total - 1.
+
+        Shards are contiguous, in the order of ranks, and their lengths differ by at most one.
+        """
+        return slice(total * self.rank // self.world_size, total * (self.rank + 1) // self.world_size)
 
     def shard(self, rows: Any) -> Any:
-        """This process's part of an array or a sequence."""
+        """This process's shard of an array or a sequence."""
         return rows[self.shard_slice(len(rows))]
 
     def gather(self, mine: T) -> list[T]:
-        """What each process holds, in the order of ranks, on every process; sent as pickles."""
-        if self.size == 1:
-            return [mine]
-        everyone: list[Any] = [None] * self.size
-        torch.distributed.all_gather_object(everyone, mine)
-        return everyone
+        """The objects of all processes, in the order of ranks, on every process; sent as pickles."""
+        return [mine] if self.world_size == 1 else gather_object([mine])
+
+    def gather_rows(self, mine: Tensor, total: int) -> Tensor:
+        """The tensor of `total` rows of which each process holds its shard, on every process; no gradient goes through."""
+        if self.world_size == 1:
+            return mine.detach()
+        ranks = (Processes(rank, self.world_size) for rank in range(self.world_size))
+        lengths = [len(range(total)[other.shard_slice(total)]) for other in ranks]
+        # All lengths follow from `total`; accelerate's pad_across_processes would gather them first.
+        padding = mine.new_zeros(max(lengths) - len(mine), *mine.shape[1:], device=self.device)
+        padded = torch.cat([mine.detach().to(self.device), padding])
+        shards = gather(padded).unflatten(0, (self.world_size, max(lengths)))
+        return torch.cat([rows[:length] for rows, length in zip(shards, lengths, strict=True)])
 
     def reduce_sum(self, mine: Tensor) -> Tensor:
         """The sum over all processes, on every process; no gradient goes through."""
-        if self.size == 1:
+        if self.world_size == 1:
             return mine.detach()
-        total = mine.detach().to(self.device, copy=True)
-        torch.distributed.all_reduce(total)
-        return total
-
-    def gather_rows(self, mine: Tensor, total: int) -> Tensor:
-        """Of a tensor of `total` rows, of which each process holds its `shard_slice`, the whole on every process."""
-        if self.size == 1:
-            return mine
-        lengths = [len(range(total)[Processes(rank, self.size).shard_slice(total)]) for rank in range(self.size)]
-        sent = mine.new_zeros(max(lengths), *mine.shape[1:], device=self.device)
-        sent[: len(mine)] = mine
-        everyone = [torch.empty_like(sent) for _ in lengths]
-        torch.distributed.all_gather(everyone, sent)
-        return torch.cat([rows[:length] for rows, length in zip(everyone, lengths, strict=True)])
+        return reduce(mine.detach().to(self.device), reduction="sum")
 
     def on_each(self, work: Callable[[], T]) -> list[T]:
-        """What `work` gives on each process, in the order of ranks, on every process; an error of one is raised on all."""
-        if self.size == 1:
+        """What `work` returns on each process, in the order of ranks, on every process; an error of one is raised on all.
+
+        accelerate has no such thing: with gather_object alone, processes would wait for the one that failed.
+        """
+        if self.world_size == 1:
             return [work()]
-        everyone = self.gather(_tried(work))
-        for _, error in everyone:
+        outcomes = self.gather(_outcome(work))
+        for _, error in outcomes:
             if error is not None:
                 raise error
-        return [result for result, _ in everyone]
+        return [result for result, _ in outcomes]
 
     def on_main(self, work: Callable[[], T]) -> T:
-        """What `work` gives on the first process, which alone does it, on every process; so with an error it raises."""
-        if self.size == 1:
+        """What `work` returns on the main process, the only one to run it, on every process; its error is raised on all.
+
+        accelerate's on_main_process gives the other processes neither the result nor the error.
+        """
+        if self.world_size == 1:
             return work()
-        sent: list[Any] = [_tried(work) if self.is_main else None]
-        torch.distributed.broadcast_object_list(sent, src=0)
-        result, error = sent[0]
+        sent: list[Any] = [_outcome(work) if self.is_main else None]
+        result, error = broadcast_object_list(sent)[0]
         if error is not None:
             raise error
         return result
 
     @contextmanager
     def local_main_first(self) -> Iterator[None]:
-        """The block runs on the first process of each machine, then on the others, who find what it left on disk."""
+        """The block runs on the main process of each machine, then on its other processes, which find its files.
+
+        accelerate's local_main_process_first leaves the others waiting where the block fails on the main process.
+        """
         if self.local_rank:
             self.wait()
         try:
@@ -105,17 +112,17 @@ class Processes:
                 self.wait()
 
     def wait(self) -> None:
-        """Return when every process is here."""
-        if self.size > 1:
-            torch.distributed.barrier()
+        """Return when every process has called this."""
+        if self.world_size > 1:
+            PartialState().wait_for_everyone()
 
     def synchronise(self, module: nn.Module) -> nn.Module:
-        """`module` with the first process's weights, and gradients that are the mean over all processes.
+        """`module` with the main process's weights, and gradients that are the mean over all processes.
 
-        Its outputs must be what the loss is made of: a parameter that takes no part in them on any process gets no
-        gradient, as in one process alone.
+        The loss must be made of its outputs. A parameter that takes no part in them on any process gets no gradient, as in
+        a single process.
         """
-        if self.size == 1:
+        if self.world_size == 1:
             return module
         devices = None if self.device.type == "cpu" else [self.device]
         return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
@@ -125,7 +132,8 @@ SINGLE_PROCESS = Processes()
 """One process and no other."""
 
 
-def _tried(work: Callable[[], T]) -> tuple[Any, Exception | None]:
+def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """What `work` returns, or else its error."""
     try:
         return work(), None
     except Exception as error:
@@ -133,19 +141,19 @@ def _tried(work: Callable[[], T]) -> tuple[Any, Exception | None]:
 
 
 def join_processes() -> Processes:
-    """The processes of this run, from the environment that torchrun and accelerate launch set; joins them once."""
+    """The processes of this run, by the environment that torchrun and accelerate launch set; the first call joins them."""
     launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
     asked = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
     on_cpu = asked or (launched and not (torch.cuda.is_available() or torch.xpu.is_available()))
-    state = PartialState(cpu=on_cpu, timeout=PATIENCE)
+    state = PartialState(cpu=on_cpu, timeout=TIMEOUT)
     atexit.register(_leave)
     return Processes(state.process_index, state.num_processes, state.local_process_index, state.device)
 
 
 def _leave() -> None:
-    """Join gloo's threads: they hold Python objects, and abort a Python that ends before them.
+    """End gloo's threads: they hold Python objects, and abort an interpreter that ends before them.
 
-    A group of GPUs is left to end with its process, for there this would wait for a process that failed alone.
+    A group of GPUs ends with its process: destroying it would wait for a process that failed.
     """
     if torch.distributed.is_initialized() and torch.distributed.get_backend() == "gloo":
         torch.distributed.destroy_process_group()

@@ -1,17 +1,17 @@
-"""Faults that end a command with one line: the user's, and failures of another kind."""
+"""Base classes of the exceptions a command reports in one line; each room derives its own from them."""
 
 
 class UserError(ValueError):
-    """A fault of what was given. The message says where, what was expected and what was found."""
+    """A fault of what was given: the message says where, what was expected and what was found."""
 
     exit_code = 2  # of the command line
 
 
 class DataError(UserError):
-    """A fault of the user's data."""
+    """A fault in the user's data: a file, a folder, or a value in one."""
 
 
 class FailedError(RuntimeError):
-    """A failure that is not the user's fault. The message says where and what was found; what was written stays."""
+    """Work that could not be finished, though what was given was right; the message says where and what was found."""
 
     exit_code = 1  # of the command line

@@ -1,4 +1,4 @@
-"""Files that are whole at any moment: written under another name in the same folder, then renamed."""
+"""Atomic writes: a file is written under another name in the same folder, then renamed, so no reader sees half of it."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name to write to; it becomes `path` when the block ends well, and nothing changes otherwise."""
+    """A temporary path to write to, renamed to `path` when the block ends; after an error `path` is as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -19,6 +19,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` and a final newline."""
+    """Write `text`, with one newline at its end, atomically."""
     with replacing(path) as partial:
         partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Progress for a person: bars on a terminal, plain lines elsewhere, nothing when used as a library."""
+"""Progress of long work: bars on a terminal, plain lines elsewhere, nothing when used as a library."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,35 +11,34 @@ from rich.progress import Progress as Bars
 Advance = Callable[[int, int], None]
 """(done, total)."""
 
-
 Report = Callable[[str, int, int], None]
-"""(what is being done, done, total). Raising from it interrupts the work; nothing written before is lost."""
+"""(step, done, total). An error it raises interrupts the work; what was written before is kept."""
 
 
 def no_report(_what: str, _done: int, _total: int) -> None:
-    """For callers who watch nothing."""
+    """A Report that shows nothing."""
 
 
 def _ignore(_done: int, _total: int) -> None:
-    """For those who watch nothing."""
+    """An Advance that shows nothing."""
 
 
 class Progress:
-    """Says nothing: for use as a library."""
+    """Shows nothing: the default where the code is used as a library."""
 
     def say(self, text: str) -> None:
-        """A line for the person at the terminal."""
+        """Print a line."""
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Advance]:
-        """A step of `total` parts; the block calls what it is given with (done, total)."""
+        """A step of `total` parts: the block calls the yielded function with (done, total)."""
         del what, total
         yield _ignore
 
 
 @contextmanager
-def steps(progress: Progress) -> Iterator[Callable[[str, int, int], None]]:
-    """A function of (what, done, total), as the readers and the simulator report, that shows a bar for each `what`."""
+def steps(progress: Progress) -> Iterator[Report]:
+    """A Report, as the readers and the simulator take one, that shows a bar for each step."""
     with ExitStack() as stack:
         now: tuple[str, Advance] | None = None
 
@@ -54,9 +53,9 @@ def steps(progress: Progress) -> Iterator[Callable[[str, int, int], None]]:
 
 
 class TerminalProgress(Progress):
-    """A bar a step on a terminal; elsewhere a plain line when a step is long, at most one every ten seconds."""
+    """A bar for each step on a terminal; elsewhere a plain line for a long step, at most one every ten seconds."""
 
-    EVERY = 10.0
+    INTERVAL = 10.0  # seconds
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -82,7 +81,7 @@ class TerminalProgress(Progress):
 
         def advance(done: int, total: int) -> None:
             nonlocal last
-            if time.monotonic() - last >= self.EVERY and done < total:
+            if time.monotonic() - last >= self.INTERVAL and done < total:
                 last = time.monotonic()
                 self.say(f"{what}: {done}/{total}")
 

@@ -83,7 +83,7 @@ def train(
     model.to(processes.device)
     with processes.local_main_first():
         builder = model.open_batches(store, progress)
-    processes.on_main(lambda: folder.start(config, processes.size) if not folder.config.is_file() else None)
+    processes.on_main(lambda: folder.start(config, processes.world_size) if not folder.config.is_file() else None)
     run = _Run(config, folder, examples, model, builder, processes, progress)
     run.describe()
     run.fit()
@@ -120,10 +120,10 @@ def _normalised_by_batch(model: Model) -> list[Backbone]:
 
 
 def _check_batch_norm(model: Model, processes: Processes) -> None:
-    if _normalised_by_batch(model) and processes.size > 1 and processes.device.type != "cuda":
+    if _normalised_by_batch(model) and processes.world_size > 1 and processes.device.type != "cuda":
         raise ConfigError(
             "model.image.batch_norm=train: expected one process, or a GPU each (elsewhere no batch statistics are taken over "
-            f"processes), got {processes.size} processes on {processes.device.type}; set model.image.batch_norm=eval"
+            f"processes), got {processes.world_size} processes on {processes.device.type}; set model.image.batch_norm=eval"
         )
 
 
@@ -151,7 +151,7 @@ class _Run:
         )
         self.unlabelled = TrainingSteps(self.builder, self.examples.unlabelled, training, seed, labelled=False)
         self.steps_an_epoch = len(self.labelled) + len(self.unlabelled)
-        if self.processes.size > 1:
+        if self.processes.world_size > 1:
             for backbone in _normalised_by_batch(self.model):
                 from timm.layers import convert_sync_batchnorm  # seconds to import, and one process alone needs none
 
@@ -291,7 +291,7 @@ class _Run:
         training = self.config.training
         loss, terms = self.network(shard)
         self.optimizer.zero_grad()
-        (loss * self.processes.size).backward()  # gradients are averaged, and this is a share of a sum
+        (loss * self.processes.world_size).backward()  # gradients are averaged, and this is a share of a sum
         if training.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), training.max_grad_norm)
         self.optimizer.step()

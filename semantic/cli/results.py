@@ -1,0 +1,71 @@
+"""Commands that use finished runs: report, recommend."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semantic.cli.arguments import Run
+from semantic.cli.console import err, out, print_line, progress
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.", show_default=False)],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for report.html, table.md and table.csv.")] = Path(
+        "report"
+    ),
+    turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.")] = 12,
+    seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.")] = 0,
+) -> None:
+    """The table of runs in the terminal, as Markdown, CSV, and an HTML page with curves and a gallery."""
+    from semantic.datasets.store.store import open_store
+    from semantic.report.pages import report_page
+    from semantic.report.printing import load_runs, print_table, table, unfinished_runs, write
+
+    loaded = load_runs(runs)
+    result = table(loaded, unfinished_runs(runs))
+    print_table(result, out)
+    files = write(result, folder)
+    path = Path(loaded[0].summary["store"])
+    store = open_store(path) if path.is_dir() else None
+    if store is None:
+        print_line(f"{path}: the runs' store is not there, so the page has no gallery", err)
+    page = report_page(loaded, store, folder / "report.html", turns=turns, seed=seed)
+    print_line("written: " + ", ".join(str(f) for f in (*files, page)))
+
+
+def recommend(
+    run: Run,
+    dialogue: Annotated[Path, typer.Option(help='JSON: a list of {"speaker", "text", "images"}.', show_default=False)],
+    top: Annotated[int, typer.Option(help="Products to recommend.", min=1)] = 10,
+    data: Annotated[
+        Path | None, typer.Option(help="Store whose catalogue is ranked.", show_default="the run's own")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page with photos.", show_default="none")
+    ] = None,
+) -> None:
+    """Rank the whole catalogue for a dialogue; JSON on standard output."""
+    from dataclasses import asdict
+
+    from semantic.datasets.store.store import open_store
+    from semantic.models.interface import Model
+    from semantic.report.pages import recommend_page
+    from semantic.runs.folder import RunFolder
+    from semantic.serving.recommend import dialogue_for_page, read_dialogue
+    from semantic.serving.recommend import recommend as rank
+
+    folder = RunFolder(run)
+    turns = read_dialogue(dialogue)
+    store = open_store(data or Path(folder.read_config().data.store))
+    model = Model.from_pretrained(folder.model)
+    found = rank(model, store, turns, top, progress=progress(err))
+    products = [asdict(one) for one in found.products]
+    print(
+        json.dumps(
+            {"store": str(store.path), "recommendations": products, "explanations": found.explanations}, indent=1
+        )
+    )
+    if page is not None:
+        print_line(f"page: {recommend_page(store, dialogue_for_page(turns, store), products, page)}", err)
