@@ -1,125 +1,153 @@
-"""DESIGN section 1: imports point one way, and nobody's `datasets` is shadowed."""
+"""The house: imports point one way, floor by floor, and nobody's `datasets` is shadowed."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 REPOSITORY = Path(__file__).resolve().parent.parent
-FOLDERS = {
+PACKAGES = {
     "semantic": "semantic",
     "datasets": "semantic.datasets",
     "encoders": "semantic.encoders",
     "dst": "semantic.dst",
+    "experiments": "semantic.experiments",
 }
-ALLOWED = {
-    "datasets": {"semantic.datasets"},
-    "encoders": {"semantic.encoders"},
-    "dst": {"semantic.dst", "semantic.encoders"},
-}
-LIBRARIES_OF_DATASETS = {"numpy", "pyarrow", "PIL", "torch", "sklearn", "jaxtyping", "typing_extensions"}
-# Inside semantic/ a module imports its own line and the lines above; a module not named stands on the last line.
-LINES = (
-    {"files", "match", "losses", "metrics", "settings", "progress", "parallel", "compilation"},
-    {"config", "saving", "cache"},
-    {"model", "objective", "features", "pieces"},
-    {"building", "data", "floors", "vectors"},
-    {"evaluation", "catalogue"},
-    {"runs", "summary", "recommend", "optimiser", "epoch_log"},
-    {"trainer"},
-)
-READERS_OF_RUNS_ONLY = ("report", "result_table", "curves", "comparison", "finished")
+FLOORS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["semantic"]["floors"]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+OUTSIDE = {"semantic", "semantic.__main__", "semantic.datasets", "semantic.experiments"}
+"""Modules that are in no room: the package itself, what starts it, and two docstrings."""
+FILES_A_ROOM = 14
 
 
 def modules():
-    for folder, package in FOLDERS.items():
+    for folder, package in PACKAGES.items():
         for file in sorted((REPOSITORY / folder).rglob("*.py")):
             parts = file.relative_to(REPOSITORY / folder).with_suffix("").parts
-            yield folder, ".".join([package, *(part for part in parts if part != "__init__")]), file
+            yield ".".join([package, *(part for part in parts if part != "__init__")]), file
+
+
+def executed(tree):
+    """The nodes of a module but for what stands under `if TYPE_CHECKING`, which never runs."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from executed(node)
 
 
 def imported(file):
     """Absolute names a module imports anywhere, `from a import b` as both a and a.b; relative imports are a fault."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in executed(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file.name} line {node.lineno}: a relative import"
+            assert node.level == 0, f"{file} line {node.lineno}: a relative import"
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-MODULES = {name: (folder, set(imported(file))) for folder, name, file in modules()}
+FILES = dict(modules())
+IMPORTS = {name: set(imported(file)) for name, file in FILES.items()}
 
 
 def within(name, package):
     return name == package or name.startswith(package + ".")
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_module_imports_a_folder_as_a_top_level_name(name):
-    assert not {n for n in MODULES[name][1] if n.split(".")[0] in ("datasets", "encoders", "dst", "experiments")}
+def room(name):
+    """The room of a module: the longest name in FLOORS that it is within; None where it is in none."""
+    return max((one for one in FLOOR if within(name, one)), key=len, default=None)
 
 
-@pytest.mark.parametrize("name", [name for name, (folder, _) in MODULES.items() if folder in ALLOWED])
-def test_folders_import_only_what_lies_before_them(name):
-    folder, names = MODULES[name]
-    ours = {n for n in names if within(n, "semantic") and n != "semantic"}
-
-    assert not {n for n in ours if not any(within(n, package) for package in ALLOWED[folder])}
-
-
-@pytest.mark.parametrize("name", [name for name, (folder, _) in MODULES.items() if folder == "datasets"])
-def test_datasets_know_no_network_and_no_yaml(name):
-    libraries = {n.split(".")[0] for n in MODULES[name][1]} - {"semantic"}
-
-    assert libraries <= LIBRARIES_OF_DATASETS | set(sys.stdlib_module_names)
-    assert not {n for n in MODULES[name][1] if within(n, "torch.nn")}
+def faults(name, others):
+    """What a module may not import of these."""
+    own = room(name)
+    for other in others:
+        there = room(other)
+        if other in FILES and there is not None and there != own and FLOOR[there] >= FLOOR[own]:
+            yield f"{name} ({own}, floor {FLOOR[own]}) imports {other} ({there}, floor {FLOOR[there]})"
 
 
-def test_batches_never_enter_encoders_or_state():
-    for name, (folder, _) in MODULES.items():
-        if folder in ("encoders", "dst"):
-            path = REPOSITORY / folder / f"{name.split('.')[-1]}.py"
-            source = path if path.is_file() else REPOSITORY / folder / "__init__.py"
-            names = {node.id for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Name)}
-            assert "Batch" not in names, name
+@pytest.mark.parametrize("name", FILES)
+def test_a_room_imports_only_what_lies_below_it(name):
+    assert (room(name) is None) == (name in OUTSIDE)
+    if room(name) is not None:
+        assert not list(faults(name, IMPORTS[name]))
 
 
-def test_only_the_configuration_knows_yaml():
-    assert {name for name, (_, names) in MODULES.items() if any(within(n, "yaml") for n in names)} == {
-        "semantic.config.loading"
-    }
+def test_the_contract_sees_a_fault():
+    assert list(faults("semantic.batching.steps", {"semantic.models.interface"}))
+    assert list(faults("semantic.training.loop", {"semantic.serving.recommend"}))  # the same floor
+    assert not list(faults("semantic.training.loop", {"semantic.models.interface", "semantic.training.ema"}))
 
 
-def line(module):
-    return next((i for i, names in enumerate(LINES) if module in names), len(LINES))
+def test_no_modules_import_each_other_in_a_circle():
+    """Take away, again and again, the modules that import none of those left: a circle is what stays."""
+    left = {name: {other for other in IMPORTS[name] if other in FILES and other != name} for name in FILES}
+    while done := {name for name, others in left.items() if not others}:
+        left = {name: others - done for name, others in left.items() if name not in done}
+
+    assert not left
 
 
-@pytest.mark.parametrize("name", [name for name, (folder, _) in MODULES.items() if folder == "semantic"])
-def test_inside_semantic_imports_point_up(name):
-    own = line(name.removeprefix("semantic."))
-    for other in MODULES[name][1]:
-        if other in MODULES and MODULES[other][0] == "semantic" and other != "semantic":
-            assert line(other.removeprefix("semantic.")) <= own, f"{name} imports {other}"
+@pytest.mark.parametrize("name", [name for name in FILES if not within(name, "semantic.models.semantic")])
+def test_only_the_command_that_imports_checkpoints_names_a_model(name):
+    named = {other for other in IMPORTS[name] if within(other, "semantic.models.semantic")}
+
+    assert named <= {"semantic.models.semantic.released", "semantic.models.semantic.released.import_released"}
+    assert not named or name == "semantic.cli.experiments"
 
 
-@pytest.mark.parametrize("name", [f"semantic.{n}" for n in READERS_OF_RUNS_ONLY if f"semantic.{n}" in MODULES])
-def test_the_report_reads_files_and_runs_no_model(name):
+@pytest.mark.parametrize("name", [name for name in FILES if within(name, "semantic.batching")])
+def test_choosing_examples_imports_no_model(name):
     seen, open_ = set(), {name}
     while open_:
         module = open_.pop()
         seen.add(module)
-        open_ |= {n for n in MODULES[module][1] if n in MODULES and n != "semantic"} - seen
+        open_ |= {other for other in IMPORTS[module] if other in FILES and other != "semantic"} - seen
 
-    assert not seen & {
-        "semantic.models.semantic.paper",
-        "semantic.training.loop",
-        "semantic.evaluation.ranking",
-        "semantic.models.building",
-    }
+    assert not {other for other in seen if within(other, "semantic.models")}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if within(name, "semantic.report")])
+def test_the_report_reads_files_and_loads_no_torch(name):
+    assert "torch" not in {other.split(".")[0] for other in IMPORTS[name]}
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if within(n, "semantic.encoders") or within(n, "semantic.dst")])
+def test_batches_never_enter_encoders_or_states(name):
+    assert not {other for other in IMPORTS[name] if within(other, "semantic.datasets")}
+
+
+DATASETS_KNOW = {"numpy", "pyarrow", "PIL", "torch", "sklearn", "jaxtyping", "semantic", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if within(name, "semantic.datasets")])
+def test_datasets_know_no_network_and_no_yaml(name):
+    tops = {other.split(".")[0] for other in IMPORTS[name]}
+
+    assert tops <= DATASETS_KNOW
+    assert "torch.nn" not in IMPORTS[name]
+
+
+def test_no_room_is_too_full():
+    held = Counter(file.parent for name, file in FILES.items() if file.name != "__init__.py")
+
+    assert {str(folder): count for folder, count in held.items() if count > FILES_A_ROOM} == {}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_module_imports_a_folder_as_a_top_level_name(name):
+    assert not {other for other in IMPORTS[name] if other.split(".")[0] in PACKAGES.keys() - {"semantic"}}
 
 
 def python(code, cwd):
@@ -129,10 +157,11 @@ def python(code, cwd):
     return ran.stdout.split()
 
 
+@pytest.mark.slow
 def test_importing_everything_leaves_the_name_datasets_free(tmp_path):
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "__init__.py").write_text("whose = 'another package'\n")
-    every = ", ".join(name for name in MODULES if not name.endswith("__main__"))
+    every = ", ".join(name for name in FILES if not name.endswith("__main__"))
     code = (
         f"import sys\nimport {every}\n"
         "print(*sorted({'datasets', 'encoders', 'dst', 'experiments'} & set(sys.modules)))\n"

@@ -198,8 +198,10 @@ class StateAwareModel(Model):
         return encoder(self.image_features(contexts.photos))[shown.clamp(min=0)], keep
 
 
-def context_turns(contexts: Contexts, vectors: Float[Tensor, "turn *dim"]) -> tuple[Tensor, Bool[Tensor, "batch turn"]]:
-    """What belongs to each turn of each context [batch, turn, ...], zeros where there is no turn, and where there is one."""
+def context_turns(
+    contexts: Contexts, vectors: Float[Tensor, "turn *dim"]
+) -> tuple[Tensor, Bool[Tensor, "batch context"]]:
+    """What belongs to each turn of each context [batch, context, ...], zeros where there is no turn, and where there is one."""
     keep = contexts.turns >= 0
     found = vectors[contexts.turns.clamp(min=0)]
     return found.masked_fill(~keep.view(*keep.shape, *[1] * (found.dim() - 2)), 0.0), keep

@@ -9,10 +9,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from transformers import PretrainedConfig
-from typing_extensions import Self
 
 from semantic.batching.inputs import InputSpec
 from semantic.batching.shards import Shard
@@ -55,7 +54,7 @@ class TextConfig(TextSource):
     )
 
     @model_validator(mode="after")
-    def _contextual_has_a_checkpoint(self) -> Self:
+    def _contextual_has_a_checkpoint(self) -> "TextConfig":
         if self.encoder == "contextual" and self.checkpoint is None:
             raise ValueError("a checkpoint (model.text.checkpoint) for encoder contextual")
         if self.encoder == "contextual" and self.table_scale == "unit":
@@ -138,7 +137,7 @@ class PaperConfig(SemanticConfig):
 
     @field_validator("heads")
     @classmethod
-    def _divides_dim(cls, heads: int, info: ValidationInfo) -> int:
+    def _divides_dim(cls, heads: int, info: Any) -> int:
         if info.data.get("dim", heads) % heads:
             raise ValueError(f"a divisor of model.dim ({info.data['dim']})")
         return heads

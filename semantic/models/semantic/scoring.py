@@ -7,7 +7,7 @@ each in its own state space.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -48,6 +48,7 @@ class Query:
     photo_weight: Float[Tensor, "batch"] | None
 
 
+@runtime_checkable
 class Matched(Protocol):
     """What the loss reads of queries beside candidates; a_K is the attention over the slots after the last hop."""
 

@@ -1,5 +1,7 @@
 """The direct form of the paper's method."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -10,10 +12,12 @@ from semantic.encoders.text import TextEncoder
 from semantic.models.semantic.direct.form import DirectContext, SemanticDirectForm
 from semantic.models.semantic.direct.layers import attend, pool
 from semantic.models.semantic.direct.layout import FullBatch
-from semantic.models.semantic.paper import Semantic
+
+if TYPE_CHECKING:
+    from semantic.models.semantic.paper import Semantic
 
 
-class PaperDirectForm(SemanticDirectForm[Semantic]):
+class PaperDirectForm(SemanticDirectForm["Semantic"]):
     """As `Semantic`, one text, photo and candidate place after another."""
 
     def context(self, batch: FullBatch) -> DirectContext:

@@ -1,6 +1,7 @@
 """The direct form of the method for small data."""
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +15,12 @@ from semantic.encoders.masking import masked_mean, masked_softmax
 from semantic.models.semantic.direct.form import DirectContext, SemanticDirectForm
 from semantic.models.semantic.direct.layers import cosine
 from semantic.models.semantic.direct.layout import FullBatch
-from semantic.models.semantic.small_data import SmallDataSemantic
+
+if TYPE_CHECKING:
+    from semantic.models.semantic.small_data import SmallDataSemantic
 
 
-class SmallDataDirectForm(SemanticDirectForm[SmallDataSemantic]):
+class SmallDataDirectForm(SemanticDirectForm["SmallDataSemantic"]):
     """As `SmallDataSemantic`, one text, photo and candidate place after another, every word looked up where it stands."""
 
     def context(self, batch: FullBatch) -> DirectContext:
