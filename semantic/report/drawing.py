@@ -86,7 +86,7 @@ def _has_place(x: Number, y: Number, log: bool) -> bool:
 def _dress(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
     axes.set_axisbelow(True)
-    axes.grid(axis="y", color=GRID, linewidth=1)
+    axes.grid(axis="y", color=GRID, linewidth=1, clip_on=False)
     axes.tick_params(length=0, labelsize=FONT_SIZE, labelcolor=SOFT, pad=5)
 
 

@@ -31,6 +31,8 @@ def results_frame(runs: Sequence[Run], better: Mapping[str, Sequence[str]]) -> p
     groups = values.groupby([*IDENTITY, "protocol", "metric"], sort=False)["value"]
     frame = groups.agg(runs="count", mean="mean", deviation="std").fillna({"deviation": 0.0}).reset_index()
     frame = frame[frame["runs"] == frame.groupby(IDENTITY)["runs"].transform("max")]
-    compared = (frame["kind"] == "variant") & (frame["protocol"] == COMPARED[0]) & (frame["metric"] == COMPARED[1])
-    beaten = frame["name"].map({name: "; ".join(others) for name, others in better.items()})
-    return frame.assign(beats=beaten.where(compared).fillna("")).reset_index(drop=True)[COLUMNS]
+    beats = [
+        "; ".join(better.get(name, ())) if (kind, protocol, metric) == ("variant", *COMPARED) else ""
+        for name, kind, protocol, metric in frame[["name", "kind", "protocol", "metric"]].itertuples(index=False)
+    ]
+    return frame.assign(beats=beats).reset_index(drop=True)[COLUMNS]
