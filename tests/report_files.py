@@ -96,7 +96,9 @@ def write_run(root, variant="best", seed=0, *, tie_rate=0.0, dialogues=DIALOGUES
     """A finished run's folder: its summary names the explanations `explained`, and each query has the `columns`."""
     folder = root / "demo" / variant / f"seed_{seed}"
     folder.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist([query(d, d % 2) | (columns or {}) for d in range(dialogues)]), folder / "queries.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([query(d, d % 2) | (columns or {}) for d in range(dialogues)]), folder / "queries.parquet"
+    )
     values = {protocol: dict.fromkeys(METRICS, 0.4125) for protocol in ("standard", "released")}
     epochs = [
         {"epoch": e, "train": {"loss": 2 / e, "state_mse": 0.1 / e}, "valid": {"standard": {"ndcg@5": v}}}
@@ -125,6 +127,34 @@ def write_run(root, variant="best", seed=0, *, tie_rate=0.0, dialogues=DIALOGUES
     if explained is not None:
         summary["explanations"] = explained
     (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def metrics(value):
+    return {"standard": dict.fromkeys(METRICS, value), "released": dict.fromkeys(METRICS, min(1.0, value + 0.125))}
+
+
+def write_result(root, variant, seed, value, *, fold=None, tie_rate=0.0, queries=None, experiment="demo", split="test"):
+    """A finished run's folder whose every standard metric is `value`; `queries` is NDCG@5 (standard) of each query."""
+    folder = root / experiment / variant / f"seed_{seed}" / ("" if fold is None else f"fold_{fold}")
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(f"experiment: {experiment}\nvariant: {variant}\n")
+    summary = {
+        "experiment": experiment,
+        "variant": variant,
+        "seed": seed,
+        "fold": fold,
+        "split": split,
+        "store": "stores/shop",
+        "protocols": metrics(value),
+        "tie_rate": tie_rate,
+        "floors": {"random": metrics(0.003), "tfidf context": metrics(0.134)},
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    if queries is not None:
+        rows = len(queries)
+        columns = {"dialogue_row": list(range(rows)), "turn": [7 * i for i in range(rows)], "standard/ndcg@5": queries}
+        pq.write_table(pa.table(columns), folder / "queries.parquet")
     return folder
 
 

@@ -167,7 +167,12 @@ def test_durations_read_like_speech():
 
 
 EXPLAINED = [
-    {"title": "<i>parts</i> seen", "labels": ["color", "<b>hem</b>"], "query": ["words", "photo"], "products": ["text"]},
+    {
+        "title": "<i>parts</i> seen",
+        "labels": ["color", "<b>hem</b>"],
+        "query": ["words", "photo"],
+        "products": ["text"],
+    },
     {"title": "nearest words", "labels": ["a", "b", "c", "d", "e"], "query": ["words"], "products": []},
 ]
 WEIGHTS = {
@@ -206,7 +211,9 @@ def test_a_run_that_explains_nothing_has_no_such_table(store, tmp_path):
 def test_an_explanation_without_its_column_is_a_fault_of_the_run(store, tmp_path):
     columns = {name: value for name, value in WEIGHTS.items() if not name.endswith("photo")}
     write_run(tmp_path, explained=EXPLAINED, columns=columns)
-    with pytest.raises(DataError, match=r"queries.parquet: expected a column explain/<i>parts</i> seen/query/photo, found "):
+    with pytest.raises(
+        DataError, match=r"queries.parquet: expected a column explain/<i>parts</i> seen/query/photo, found "
+    ):
         report_page(load_runs([tmp_path]), store, tmp_path / "report.html")
 
 
