@@ -1,6 +1,7 @@
 """The table from fabricated run folders: means, deviations, marks, warnings, and what a person reads."""
 
 import io
+import json
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from semantic.report.exporting import to_markdown
+from semantic.report.frame import COLUMNS
 from semantic.report.printing import print_table
 from semantic.report.tables import table
 from semantic.runs.reading import load_runs
@@ -89,3 +91,39 @@ def test_the_terminal_shows_every_number_at_any_width(tmp_path, width):
     assert text.count("45.0") == len(METRICS)
     assert text.count("± 7.1") == 2 * len(METRICS)
     assert text.count("tfidf context") == 2
+
+
+def test_the_frame_has_a_line_a_row_protocol_and_metric_of_every_section(tmp_path):
+    write_result(tmp_path / "a", "best", 0, 0.4)
+    write_result(tmp_path / "a", "best", 1, 0.5)
+    write_result(tmp_path / "b", "best", 0, 0.2, split="valid")
+
+    frame = table(load_runs([tmp_path / "a", tmp_path / "b"])).frame
+
+    assert list(frame.columns) == COLUMNS
+    keys = ["split", "name", "protocol", "metric"]
+    assert len(frame) == len(frame[keys].drop_duplicates()) == 2 * 3 * 2 * len(METRICS)
+    best = frame.set_index(keys).loc[("test", "demo/best", "standard", "recall@10")]
+    assert (best["runs"], best["kind"], best["store"], best["beats"]) == (2, "variant", "stores/shop", "")
+    assert best["mean"] == pytest.approx((0.4 + 0.5) / 2)
+    assert best["deviation"] == pytest.approx(math.sqrt(2 * 0.05**2))
+    assert list(frame["name"].unique()) == ["demo/best", "random", "tfidf context"]
+
+
+def test_a_metric_that_a_run_lacks_is_left_out(tmp_path):
+    write_result(tmp_path, "best", 0, 0.4)
+    file = write_result(tmp_path, "best", 1, 0.5) / "summary.json"
+    summary = json.loads(file.read_text())
+    for values in summary["protocols"].values():
+        del values["recall@20"]
+    file.write_text(json.dumps(summary))
+
+    [section] = table(load_runs([tmp_path])).sections
+
+    assert set(METRICS) - set(section.metrics) == {"recall@20"}
+    assert section.rows[0].runs == 2
+
+
+def test_no_runs_are_an_empty_table():
+    result = table([])
+    assert (list(result.frame.columns), result.sections) == (COLUMNS, ())
