@@ -50,16 +50,22 @@ def draw(axes: Axes, curves: Sequence[Curve], *, most_ticks: int = 5, log: bool 
     for number, curve in enumerate(curves):
         points = [(x, y) for x, y in curve.points if _has_place(x, y, log)]
         shown += points
-        style = {"color": hue(curve.colour), "clip_on": False, "marker": "o"}
-        if not curve.dots and len(points) != 1:  # a line through one point cannot be seen
-            style["marker"] = ""
-        dashes = (0, (2.5, 2.5)) if curve.dashed else "-"
-        axes.plot(*_columns(points), linewidth=2, linestyle=dashes, markersize=6, gid=f"curve_{number}", **style)
+        dotted = curve.dots or len(points) == 1  # a line through one point cannot be seen
+        style = {"color": hue(curve.colour), "clip_on": False}
+        axes.plot(
+            [x for x, _ in points],
+            [y for _, y in points],
+            marker="o" if dotted else "",
+            markersize=6,
+            linestyle=(0, (2.5, 2.5)) if curve.dashed else "-",
+            linewidth=2,
+            gid=f"curve_{number}",
+            **style,
+        )
         for x, y in points:
             if x == curve.marked:
                 mark = {"marker": "o", "markersize": 11, "markeredgecolor": CARD, "markeredgewidth": 2}
                 axes.plot(x, y, zorder=3, gid=f"mark_{number}", **style | mark)  # above all curves
-    _dress(axes)
     if log:
         _span_powers_of_ten(axes, shown, most_ticks)
     else:
@@ -68,10 +74,10 @@ def draw(axes: Axes, curves: Sequence[Curve], *, most_ticks: int = 5, log: bool 
         axes.yaxis.set_major_locator(MaxNLocator(most_ticks, steps=[1, 2, 5, 10]))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _columns(points: Sequence[tuple[Number, Number]]) -> tuple[list[Number], list[Number]]:
-    return [x for x, _ in points], [y for _, y in points]
+    axes.spines[:].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=GRID, linewidth=1, clip_on=False)
+    axes.tick_params(length=0, labelsize=FONT_SIZE, labelcolor=SOFT, pad=8)
 
 
 def hue(number: int) -> str:
@@ -81,13 +87,6 @@ def hue(number: int) -> str:
 
 def _has_place(x: Number, y: Number, log: bool) -> bool:
     return math.isfinite(x) and math.isfinite(y) and (not log or min(x, y) > 0)
-
-
-def _dress(axes: Axes) -> None:
-    axes.spines[:].set_visible(False)
-    axes.set_axisbelow(True)
-    axes.grid(axis="y", color=GRID, linewidth=1, clip_on=False)
-    axes.tick_params(length=0, labelsize=FONT_SIZE, labelcolor=SOFT, pad=5)
 
 
 def _span_powers_of_ten(axes: Axes, points: Sequence[tuple[Number, Number]], most_ticks: int) -> None:
