@@ -51,7 +51,6 @@ def draw(axes: Axes, curves: Sequence[Curve], *, most_ticks: int = 5, log: bool 
         points = [(x, y) for x, y in curve.points if _has_place(x, y, log)]
         shown += points
         dotted = curve.dots or len(points) == 1  # a line through one point cannot be seen
-        style = {"color": hue(curve.colour), "clip_on": False}
         axes.plot(
             [x for x, _ in points],
             [y for _, y in points],
@@ -59,13 +58,24 @@ def draw(axes: Axes, curves: Sequence[Curve], *, most_ticks: int = 5, log: bool 
             markersize=6,
             linestyle=(0, (2.5, 2.5)) if curve.dashed else "-",
             linewidth=2,
+            color=hue(curve.colour),
+            clip_on=False,
             gid=f"curve_{number}",
-            **style,
         )
         for x, y in points:
             if x == curve.marked:
-                mark = {"marker": "o", "markersize": 11, "markeredgecolor": CARD, "markeredgewidth": 2}
-                axes.plot(x, y, zorder=3, gid=f"mark_{number}", **style | mark)  # above all curves
+                axes.plot(
+                    x,
+                    y,
+                    marker="o",
+                    markersize=11,
+                    markeredgecolor=CARD,
+                    markeredgewidth=2,
+                    color=hue(curve.colour),
+                    clip_on=False,
+                    zorder=3,  # above all curves
+                    gid=f"mark_{number}",
+                )
     if log:
         _span_powers_of_ten(axes, shown, most_ticks)
     else:

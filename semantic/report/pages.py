@@ -26,7 +26,7 @@ PRODUCTS_EXPLAINED = 3
 
 
 def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns: int = 12, seed: int = 0) -> Path:
-    """The path of the page of a set of runs, written: the table, how training went, the runs, and a gallery of `turns`.
+    """Write the page of a set of runs and return its path: the table, how training went, the runs, a gallery of `turns`.
 
     The figures are also written as files, into the folder `figures` beside the page. The gallery is of the first section's
     best variant, its first run that kept its queries; `seed` draws its random third. Without a store there is none.
@@ -62,7 +62,7 @@ def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns
 
 
 def inspect_page(store: Store, dialogue: int, out: Path | str) -> Path:
-    """The path of the page of a prepared store, written: counts, what was rejected, and the dialogue in row `dialogue`.
+    """Write the page of a prepared store and return its path: counts, what was rejected, the dialogue in row `dialogue`.
 
     Raises:
         DataError: the store has no such row.
@@ -104,7 +104,7 @@ def recommend_page(
     out: Path | str,
     explanations: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """The path of the page of one dialogue's recommendations, written, best first.
+    """Write the page of one dialogue's recommendations, best first, and return its path.
 
     A turn has `speaker`, `text` and `images` (product ids), a recommendation `product` (id) and `score`. An explanation
     is shown for the first products; it has `title`, `labels`, `query` {source: weights [label]} and `products`
@@ -134,7 +134,7 @@ def recommend_page(
 
 
 def write_page(out: Path | str, template: str, **values: Any) -> Path:
-    """The path of a page, written from a template with these values."""
+    """Write a page from a template with these values and return its path."""
     environment = Environment(
         loader=FunctionLoader(_template),
         autoescape=True,
