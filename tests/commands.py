@@ -53,8 +53,9 @@ class Way:
         return RunFolder(self.folder / "runs" / "tiny" / "base" / "seed_0")
 
 
-@pytest.fixture(scope="module")
-def way(tmp_path_factory) -> Way:
+@pytest.fixture(scope="session")
+def way(tmp_path_factory: pytest.TempPathFactory) -> Way:
+    """The commands in their usual order. Nobody changes what they left."""
     folder, said = tmp_path_factory.mktemp("way"), {}
 
     def step(name: str, *arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""DESIGN section 3 transcribed, with loops over turns, slots, heads and hops: slow, without masks, batches or tricks.
+"""Section 3 of the paper transcribed, with loops over turns, slots, heads and hops: slow, without masks, batches or tricks.
 
 An example is what it is, ragged: what is padded or missing does not exist here. Every function works on lists of vectors,
 in the dtype of the model's parameters, and autograd goes through.
@@ -80,7 +80,7 @@ class Oracle:
 
     def __init__(self, model: Semantic) -> None:
         self.weights = dict(model.named_parameters(remove_duplicate=False))
-        self.config, self.sizes = model.config, model.sizes
+        self.config, self.spec = model.config, model.spec
         self.like = self.weights["image.project.weight"]
 
     def linear(self, name: str, x: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class Oracle:
         return out
 
     def attend(self, name: str, query: Vectors, memory: Vectors | None = None) -> Vectors:
-        """Attn of DESIGN section 3; without a memory it is self-attention."""
+        """Attn; without a memory it is self-attention."""
         hidden, layer = query, 0
         while query and f"{name}.layers.{layer}.query.weight" in self.weights:
             own = query if self.config.memory == "input" else hidden
@@ -120,11 +120,11 @@ class Oracle:
 
     def pool(self, vectors: Vectors) -> Tensor:
         total = add(vectors, self.config.dim, self.like)
-        if self.config.pool == "leaky_sum":
+        if self.config.pooling == "leaky_sum":
             return torch.where(total > 0, total, 0.01 * total)
-        if self.config.pool == "mean":
+        if self.config.pooling == "mean":
             return total / max(1, len(vectors))
-        assert self.config.pool == "sum"
+        assert self.config.pooling == "sum"
         return total
 
     def word(self, token: int) -> Tensor:
@@ -150,14 +150,10 @@ class Oracle:
         texts = [self.text("turn_text", turn.tokens) for turn in turns]
         images = [self.photos([world.pictures[photo] for photo in turn.photos]) for turn in turns]
         c_text = self.attend("context_text", texts)
-        if self.config.image_query == "text":
-            return c_text, self.attend("context_image", c_text, images)
-        return c_text, self.attend("context_image", images, c_text)
+        return c_text, self.attend("context_image", c_text, images)
 
     def keys(self) -> Vectors:
-        return [
-            add([self.word(t) for t in key], self.config.dim, self.like) / len(key) for key in self.sizes.key_tokens
-        ]
+        return [add([self.word(t) for t in key], self.config.dim, self.like) / len(key) for key in self.spec.key_tokens]
 
     def teacher(self, values: Sequence[Sequence[int]]) -> Vectors:
         """S, from the word pieces of each slot's value."""
@@ -165,15 +161,15 @@ class Oracle:
         for key, pieces in zip(self.keys(), values, strict=True):
             rows = [self.word(piece) for piece in pieces]
             if self.config.value_mean == "padded_sum":
-                rows += [self.word(self.sizes.pad)] * (self.sizes.value_tokens - len(pieces))
+                rows += [self.word(self.spec.pad)] * (self.spec.value_tokens - len(pieces))
             slots.append(key + add(rows, self.config.dim, self.like) / len(pieces))
-        return self.attend("teacher.attention", slots)
+        return self.attend("state.teacher.attention", slots)
 
     def student(self, c_text: Vectors, c_image: Vectors) -> Vectors:
         """S', from the context."""
         keys = self.keys()
-        predicted = self.attend("student.predictor", keys, [t + v for t, v in zip(c_text, c_image, strict=True)])
-        return self.attend("student.attention", [key + z for key, z in zip(keys, predicted, strict=True)])
+        predicted = self.attend("state.student.predictor", keys, [t + v for t, v in zip(c_text, c_image, strict=True)])
+        return self.attend("state.student.attention", [key + z for key, z in zip(keys, predicted, strict=True)])
 
     def interaction(self, name: str, x: Tensor, state: Vectors) -> tuple[Tensor, Tensor]:
         c = self.config.interaction

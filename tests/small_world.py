@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from semantic.batching.inputs import InputSpec
+from semantic.batching.shards import Counts, Shard
 from semantic.config.loading import make_config, read_values
+from semantic.config.registry import find_model
 from semantic.config.schema import Config
 from semantic.datasets.batches.tensors import Batch, Contexts, Products
-from semantic.models.saving import Sizes
-from semantic.models.semantic.paper import Semantic
+from semantic.models.semantic.small_data import SmallDataConfig
 
 DIM, HEADS, INNER, LAYERS, HOPS, FEATURES, VOCABULARY, POSITIONS, VALUE_TOKENS = 14, 2, 11, 2, 3, 13, 31, 17, 5
 KEYS = ((3,), (5, 7), (11, 13, 2))
@@ -25,36 +27,46 @@ VARIANTS: dict[str, dict[str, Any]] = {
         (resources.files("semantic.experiments") / "simmc2_fashion.yaml").read_text(encoding="utf-8")
     ),
 }
-"""Name -> configuration values; each passes the whole battery (battery.py) and agrees with loops (oracle.py, or the
-small-data model's own in test_semantic_small_data.py)."""
-LONGEST = 3  # turns of the longest dialogue
+"""Name -> configuration values; each passes the whole battery (test_models_battery.py) and agrees with loops: oracle.py,
+or those of test_models_semantic_small_data.py."""
 SIZES: dict[str, dict[str, Any]] = {
+    "semantic": {"dim": DIM, "heads": HEADS, "inner": INNER, "layers": LAYERS},
+    "semantic_small_data": {"dim": DIM},
+}
+"""What makes each model small."""
+LONGEST = 3  # turns of the longest dialogue
+SPECS: dict[str, dict[str, Any]] = {
     "small_data": {
         "context_turns": LONGEST,
         "unset_tokens": (1,),
-        "completed_words": (3, 5, 7, 9, 11, 13, 15, 17, 19, 23, 25),  # texts hold 21 and 27 too
+        "catalogue_words": (3, 5, 7, 9, 11, 13, 15, 17, 19, 23, 25),  # texts hold 21 and 27 too
     }
 }
 """What a variant's model takes from the data beside what all do."""
 
 
 def small_config(variant: str, **model: Any) -> Config:
-    """The variant's configuration at the sizes above, with fields of `model` on top."""
+    """The variant's configuration at the sizes above, with fields of `model` on top. Photos are rows of features."""
     values = VARIANTS[variant]
-    small = {"dim": DIM, "heads": HEADS, "inner": INNER, "layers": LAYERS}
     inherited = values.get("model", {})
+    small = SIZES[inherited.get("name", "semantic")]
+    photos = {"image": {**inherited.get("image", {}), "features": "features.npy"}}
     hops = {"interaction": {**inherited.get("interaction", {}), "hops": HOPS}}
-    return make_config({**values, "model": {**inherited, **small, **hops, **model}})
+    return make_config({**values, "model": {**inherited, **small, **photos, **hops, **model}})
 
 
-def small_sizes(**changes: Any) -> Sizes:
+def small_spec(**changes: Any) -> InputSpec:
+    """Sizes of the small world's inputs, with `changes` on top."""
+    slots = tuple(f"slot{i}" for i in range(len(KEYS)))
     given = {"image_features": FEATURES, "value_tokens": VALUE_TOKENS} | changes
-    return Sizes(VOCABULARY, POSITIONS, 0, tuple(f"slot{i}" for i in range(len(KEYS))), KEYS, **given)
+    return InputSpec(VOCABULARY, 0, POSITIONS, slots, KEYS, **given)
 
 
-def build(variant: str, **model: Any) -> Semantic:
+def build(variant: str, spec: dict[str, Any] | None = None, **model: Any) -> Any:
     """The variant's model in evaluation mode, in float64, with weights by formula."""
-    return fill(Semantic(small_config(variant, **model).model, small_sizes(**SIZES.get(variant, {})))).double().eval()
+    config = small_config(variant, **model).model
+    made = find_model(config.name)(config, small_spec(**{**SPECS.get(variant, {}), **(spec or {})}))
+    return fill(made).double().eval()
 
 
 def formula(shape: Sequence[int], seed: int, scale: float = 1.0) -> Tensor:
@@ -141,7 +153,12 @@ class Padding:
 
 def window(config: Config) -> int:
     """The number of turns that contexts are padded to: a pooled context has a weight for each place of a turn."""
-    return LONGEST if config.model.context == "pooled" else 0
+    return LONGEST if isinstance(config.model, SmallDataConfig) else 0
+
+
+def whole(batch: Batch, *, labelled: bool = True, **facts: Any) -> Shard:
+    """A batch as the one shard of its training step."""
+    return Shard(batch, Counts.of(batch.positive, batch.keep), labelled, **facts)
 
 
 def collate(

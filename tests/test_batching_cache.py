@@ -262,6 +262,7 @@ def other_process(file: Path, at: int) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_computes_and_the_other_waits_and_says_so(file: Path) -> None:
     with other_process(file, at=10) as other:
 
@@ -283,6 +284,7 @@ def test_of_two_processes_one_computes_and_the_other_waits_and_says_so(file: Pat
         assert other.wait() == 0
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_process_falls_and_its_blocks_stay(file: Path) -> None:
     with other_process(file, at=15) as other:
         other.kill()
@@ -296,6 +298,7 @@ def test_the_lock_of_a_killed_process_falls_and_its_blocks_stay(file: Path) -> N
     assert np.array_equal(found, numbered(0, ROWS))
 
 
+@pytest.mark.slow
 def test_a_process_that_waited_for_a_killed_one_goes_on_with_its_blocks(file: Path) -> None:
     with other_process(file, at=15) as other:
 
@@ -366,6 +369,7 @@ def test_a_folder_that_cannot_be_made_or_written_to_is_one_line(file: Path, monk
         read(file, never)
 
 
+@pytest.mark.slow
 def test_files_of_other_names_do_not_wait_for_one_another(file: Path) -> None:
     with other_process(file, at=5):
         progress = Watching()

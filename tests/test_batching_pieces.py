@@ -1,6 +1,7 @@
 """Word pieces kept on disk: those of tokenising every text at once, for this tokenizer, these lengths and these texts."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,18 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from semantic.batching import pieces
+from semantic.batching.inputs import InputSpec
 from semantic.batching.pieces import read_pieces
 from semantic.datasets.batches.builder import Pieces
 from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store, open_store
 from semantic.encoders.vocabulary import UNKNOWN, tokenise, train_wordpiece
-from semantic.models.saving import Sizes
 from semantic.runtime.progress import Progress
-from tests.small_world import small_sizes
 from tests.worlds import changed_copy, with_turn_texts
 
-SIZES = small_sizes(product_tokens=13, turn_tokens=11, value_tokens=3)
+SPEC = InputSpec(
+    vocabulary=300, pad=0, positions=13, slots=(), key_tokens=(), product_tokens=13, turn_tokens=11, value_tokens=3
+)
 TABLES = ("products", "turns", "values")
 
 
@@ -56,15 +58,15 @@ def of_words(store: Store, size: int) -> Tokenizer:
     return tokenizer
 
 
-def made(tokenizer: Tokenizer, store: Store, sizes: Sizes = SIZES, *, dialogues: bool = True) -> Pieces:
-    return read_pieces(tokenizer, store, sizes, Progress(), dialogues=dialogues)
+def made(tokenizer: Tokenizer, store: Store, spec: InputSpec = SPEC, *, dialogues: bool = True) -> Pieces:
+    return read_pieces(tokenizer, store, spec, Progress(), dialogues=dialogues)
 
 
-def at_once(tokenizer: Tokenizer, store: Store, sizes: Sizes = SIZES) -> Pieces:
+def at_once(tokenizer: Tokenizer, store: Store, spec: InputSpec = SPEC) -> Pieces:
     return Pieces(
-        tokenise(tokenizer, store.product_texts, sizes.product_tokens),
-        tokenise(tokenizer, store.turn_texts, sizes.turn_tokens),
-        tokenise(tokenizer, store.state_values, sizes.value_tokens),
+        tokenise(tokenizer, store.product_texts, spec.product_tokens),
+        tokenise(tokenizer, store.turn_texts, spec.turn_tokens),
+        tokenise(tokenizer, store.state_values, spec.value_tokens),
     )
 
 
@@ -152,14 +154,10 @@ def test_another_tokenizer_makes_other_files(tokenizer, store):
 )
 def test_another_length_makes_another_file_of_its_table(tokenizer, store, length, table):
     made(tokenizer, store)
-    before, sizes = files(store), small_sizes(**{**lengths(), length: 5})
+    before, spec = files(store), replace(SPEC, **{length: 5})
 
-    assert_same(made(tokenizer, store, sizes), at_once(tokenizer, store, sizes))
+    assert_same(made(tokenizer, store, spec), at_once(tokenizer, store, spec))
     assert new_files(store, before) == [table]
-
-
-def lengths() -> dict[str, int]:
-    return {name: getattr(SIZES, name) for name in ("product_tokens", "turn_tokens", "value_tokens")}
 
 
 def test_other_texts_make_another_file_of_their_table(tokenizer, store):
@@ -179,7 +177,7 @@ def test_other_texts_make_another_file_of_their_table(tokenizer, store):
 def test_without_dialogues_no_turn_is_read(tokenizer, store, tokenised):
     found = made(tokenizer, store, dialogues=False)
 
-    assert found.turns.shape == (0, SIZES.turn_tokens)
+    assert found.turns.shape == (0, SPEC.turn_tokens)
     assert found.turns.dtype == found.products.dtype
     assert new_files(store, set()) == ["products", "state_values"]
     assert sum(tokenised) == store.num_products + len(store.state_values)

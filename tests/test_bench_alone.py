@@ -6,6 +6,8 @@ import pytest
 from semantic.bench.alone import BenchError, alone
 from work_elsewhere import double, fail, hold, vanish
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 

@@ -131,6 +131,17 @@ def test_one_set_of_items_may_be_shared_by_the_batch():
     )
 
 
+def test_squared_norms_that_are_known_are_taken_as_they_are():
+    module, start = interaction(2), formula((BATCH, ITEM, DIM), 3, 3.0)
+    space = module.expand(formula((BATCH, SLOT, DIM), 5))
+    plain, known = module(start, space), module(start, space, squared=start.square().sum(-1))
+
+    torch.testing.assert_close(known.norm, plain.norm, atol=1e-12, rtol=0)
+    torch.testing.assert_close(known.attention, plain.attention, atol=1e-12, rtol=0)
+    other = module(start, space, squared=4 * start.square().sum(-1))
+    assert (other.attention - plain.attention).abs().max() > 1e-3  # they are not computed again
+
+
 @pytest.mark.parametrize("hops", [0, 1, 3])
 def test_a_zero_vector_has_a_finite_cosine_and_gradient(hops):
     module = interaction(hops)

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from semantic.dst.state import SlotValues, ValueState, WordReader, embed_keys
+from semantic.dst.state import SlotValues, ValueState, WordReader
 from semantic.encoders.words import BatchWords
-from semantic.models.semantic.losses import softmax_ranking_loss, state_value_loss
+from semantic.models.losses import sampled_softmax_loss
+from semantic.models.semantic.losses import state_value_loss
 from tests.oracle import add, cos, softmax
 from tests.small_world import FILLER, fill, formula
 
@@ -105,15 +106,6 @@ def test_the_state_is_key_and_value_to_scale():
             torch.testing.assert_close(found[row, slot], expected, **EXACT)
 
 
-def test_keys_are_read_from_the_rows_of_a_batch_too():
-    words = table()
-    tokens, keep = torch.tensor([[3, 0], [5, 7]]), torch.tensor([[True, False], [True, True]])
-
-    for lookup in (words, BatchWords.of(words, tokens), BatchWords(words.weight, pad=0)):
-        expected = torch.stack([words.weight[3], (words.weight[5] + words.weight[7]) / 2])
-        torch.testing.assert_close(embed_keys(lookup, tokens, keep), expected, **EXACT)
-
-
 GOLD = ((8, None, 9), (8, 4, 9), (None, 4, 11), (8, None, None), (10, None, 9))
 """Value of each of three slots in five examples."""
 
@@ -174,7 +166,7 @@ def test_a_slot_that_is_surely_wrong_costs_a_finite_loss(wrong):
     assert loss.isfinite()
 
 
-def test_the_softmax_ranking_loss_is_the_loop_over_positives():
+def test_the_sampled_softmax_loss_is_the_loop_over_positives():
     logits = formula((3, 7), 5, 4.0).requires_grad_()
     positive = torch.zeros(3, 7, dtype=torch.bool)
     positive[0, :2] = positive[1, 6] = True  # the third example has none, and counts among the examples
@@ -188,7 +180,7 @@ def test_the_softmax_ranking_loss_is_the_loop_over_positives():
         for plus in shown:
             expected = expected - softmax([logits[row, c] for c in (plus, *others)])[0].log() / len(shown) / 3
 
-    found = softmax_ranking_loss(logits, positive, keep)
+    found = sampled_softmax_loss(logits, positive, keep)
     torch.testing.assert_close(found, expected, **EXACT)
     (one,), (other,) = (torch.autograd.grad(loss, [logits]) for loss in (found, expected))
     torch.testing.assert_close(one, other, **EXACT)

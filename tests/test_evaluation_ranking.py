@@ -1,59 +1,65 @@
 """The evaluation against one that scores query by query and sorts lists, and what it must not read."""
 
+import json
 import math
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from semantic.batching.steps import all_candidates
+from semantic.batching.candidates import all_candidates
+from semantic.batching.shards import Shard
+from semantic.config.loading import make_config
 from semantic.config.schema import EvaluationConfig
+from semantic.datasets.batches.builder import BatchBuilder
+from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.datasets.store.store import Store, open_store
-from semantic.evaluation.catalogue import encode_catalogue
-from semantic.evaluation.ranking import Evaluation, evaluate, evaluate_examples
-from semantic.models.building import CheckpointError, batch_builder, build_model
-from semantic.models.semantic.losses import ranking_loss
-from semantic.models.semantic.paper import Semantic
-from semantic.models.semantic.vectors import Query
-from semantic.runtime.errors import DataError
-from semantic.runtime.progress import Progress
-from tests.worlds import changed_copy, tiny_values
+from semantic.evaluation.product_index import index_products
+from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate, evaluate_examples
+from semantic.models.building import build_model
+from semantic.models.interface import Explanation, Loss, Model, ProductRows, query_tensor
+from semantic.models.losses import hinge_loss
+from semantic.runtime.errors import DataError, UserError
+from tests.worlds import TWO_TOWER, changed_copy, tiny_values
 
-CPU = torch.device("cpu")
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("precision", "recall", "ndcg")]
+MEASURED = [f"{protocol}/{name}" for protocol in ("standard", "released") for name in METRICS]
 IDENTITY = ["dialogue", "dialogue_row", "turn", "candidates", "positives"]
 RANKS = ["positive_scores", "above", "tied", "negatives_above"]
-DETAIL = ["top_products", "top_scores", "top_hit"] + [
-    f"attention_{whose}_{kind}" for whose in ("context", "top") for kind in ("text", "image")
-]
+TOP = ["top_products", "top_scores", "top_hit"]
+ATTENTION = "Hop attention over the slots"
+QUERY = [f"explain/{ATTENTION}/query/{source}" for source in ("dialogue text", "dialogue photos")]
+PRODUCTS = [f"explain/{ATTENTION}/top/{source}" for source in ("text", "photo")]
 
 
 @pytest.fixture(scope="module")
-def model(shop: Store, shop_features) -> Semantic:
-    from semantic.config.loading import make_config
-
+def model(shop: Store, shop_features) -> Model:
     return build_model(make_config(tiny_values(shop.path, shop_features)), shop, lambda _: None).eval()
 
 
 @pytest.fixture(scope="module")
-def builder(model: Semantic, shop: Store):
-    return batch_builder(model, shop, CPU, Progress())
+def builder(model: Model, shop: Store) -> BatchBuilder:
+    return model.open_batches(shop)
 
 
 @pytest.fixture(scope="module")
-def evaluation(model: Semantic, shop: Store) -> Evaluation:
+def evaluation(model: Model, shop: Store) -> Evaluation:
     return evaluate(model, shop, "test", detail=True)
 
 
 @pytest.fixture(scope="module")
-def naive_scores(model: Semantic, builder, shop: Store) -> list[dict[int, float]]:
+def naive_scores(model: Model, builder: BatchBuilder, shop: Store) -> list[dict[int, float]]:
     """Each test query's candidates scored by the whole model, a batch of one query at a time."""
     scores = []
     with torch.no_grad():
         for row in shop.split("test").examples:
             candidates, positive = all_candidates(shop, np.array([row]))
-            relevance = model(builder.batch(np.array([row]), candidates, positive)).student.relevance
+            batch = builder.batch(np.array([row]), candidates, positive)
+            relevance = model.scores(
+                model.encode_query(batch.contexts), model.encode_products(batch.products), batch.candidates
+            )
             scores.append(dict(zip(candidates[0].tolist(), relevance[0].tolist(), strict=True)))
     return scores
 
@@ -110,14 +116,15 @@ def test_the_protocols_are_means_over_the_queries(evaluation, naive_scores, shop
     assert evaluation.tie_rate == 0
 
 
-def test_the_loss_is_the_students_ranking_loss_over_all_pairs(model, builder, shop):
+def test_the_loss_is_the_hinge_over_all_pairs(model, builder, shop):
     rows = np.array(shop.split("test").examples)
     found = evaluate_examples(model, builder, rows, EvaluationConfig(batch_size=4)).loss
 
     candidates, positive = all_candidates(shop, rows)
     batch = builder.batch(rows, candidates, positive)
     with torch.no_grad():
-        expected = ranking_loss(model(batch).student.relevance, batch.positive, batch.keep)
+        query, rows_of_all = model.encode_query(batch.contexts), model.encode_products(batch.products)
+        expected = hinge_loss(model.scores(query, rows_of_all, batch.candidates), batch.positive, batch.keep)
     assert found == pytest.approx(float(expected), abs=1e-5)
 
 
@@ -137,11 +144,8 @@ def test_the_best_products_are_the_highest_scores_with_their_attention(evaluatio
         assert top == sorted(scores, key=lambda product: -scores[product])[:10]
         assert evaluation.queries["top_scores"][q] == pytest.approx([scores[p] for p in top], abs=1e-5)
         assert evaluation.queries["top_hit"][q] == [p in shop.positives(row) for p in top]
-        for kind in ("text", "image"):
-            shown = [
-                evaluation.queries[f"attention_context_{kind}"][q],
-                *evaluation.queries[f"attention_top_{kind}"][q],
-            ]
+        for of_query, of_products in zip(QUERY, PRODUCTS, strict=True):
+            shown = [evaluation.queries[of_query][q], *evaluation.queries[of_products][q]]
             assert [len(attention) for attention in shown] == [slots] * 11
             assert [sum(attention) for attention in shown] == pytest.approx([1.0] * 11, abs=1e-5)
 
@@ -150,30 +154,91 @@ def test_attention_belongs_to_the_product_it_stands_beside(evaluation, model, bu
     row = shop.split("test").start
     top = evaluation.queries["top_products"][0]
     with torch.no_grad():
-        context = model.encode_contexts(builder.contexts(np.array([row])))
-        vectors = model.encode_products(builder.products(np.array(top)))
-        match = model.match(model.student_state(context), context, vectors)
-    for kind in ("text", "image"):
-        expected = getattr(match, f"product_{kind}")[0].numpy()
-        np.testing.assert_allclose(evaluation.queries[f"attention_top_{kind}"][0], expected, atol=1e-5)
-    assert np.ptp(expected, axis=0).max() > 1e-4  # products differ, so a shuffled list would show
+        query = model.encode_query(builder.contexts(np.array([row])))
+        rows = model.encode_products(builder.products(np.array(top)))
+        match = model.match(query, ProductRows.of(rows, None))
+    for column, expected in zip(PRODUCTS, (match.product_text, match.product_image), strict=True):
+        np.testing.assert_allclose(evaluation.queries[column][0], expected[0].numpy(), atol=1e-5)
+        assert np.ptp(expected[0].numpy(), axis=0).max() > 1e-4  # products differ, so a shuffled list would show
+    for column, expected in zip(QUERY, (match.context_text, match.context_image), strict=True):
+        np.testing.assert_allclose(evaluation.queries[column][0], expected[0].numpy(), atol=1e-5)
+
+
+def test_an_evaluation_says_what_its_columns_of_explanations_are(evaluation, model, shop):
+    assert evaluation.explanations == [
+        {
+            "title": ATTENTION,
+            "labels": list(shop.slots),
+            "query": ["dialogue text", "dialogue photos"],
+            "products": ["text", "photo"],
+        }
+    ]
+    assert evaluate(model, shop, "valid").explanations == []  # they are for the report alone
+
+
+def test_a_model_that_explains_nothing_has_no_such_columns(shop):
+    made = build_model(make_config(tiny_values(shop.path, model=TWO_TOWER)), shop, lambda _: None)
+    found = evaluate(made, shop, "test", detail=True)
+
+    assert found.explanations == []
+    assert set(found.queries) == {*IDENTITY, *RANKS, *TOP, *MEASURED}
+    assert len(found.queries["top_products"][0]) == 10
+
+
+class Explaining(Model):
+    """A model of random rows that explains what products add alone, each by its own score, twice over."""
+
+    @property
+    def product_shape(self) -> tuple[int, ...]:
+        return (3,)
+
+    def encode_products(self, products: Products) -> torch.Tensor:
+        return products.tokens[:, :1].float() * torch.tensor([1.0, 2.0, 5.0])
+
+    def encode_query(self, contexts: Contexts) -> torch.Tensor:
+        return contexts.turn_tokens[contexts.turns.clamp(min=0)][:, :, :1].float().sum(1) * torch.ones(3)
+
+    def score(self, query: torch.Tensor, products: ProductRows) -> torch.Tensor:
+        return torch.einsum("qd,qcd->qc", query, products.rows.expand(len(query), -1, -1)).sin()
+
+    def loss(self, shard: Shard) -> Loss:
+        raise NotImplementedError
+
+    def explain(self, query: torch.Tensor, products: ProductRows) -> list[Explanation]:
+        scores = self.score(query, products)
+        own = {"score": scores.unsqueeze(2) * torch.tensor([1.0, -1.0])}
+        return [Explanation("first", ("up", "down"), {}, own), Explanation("second", ("up", "down"), {}, own)]
+
+
+def test_every_explanation_of_a_model_is_a_column_beside_the_products(model, shop):
+    made = Explaining(model.config, model.spec)
+    made.tokenizer = model.tokenizer
+
+    found = evaluate(made, shop, "test", detail=True)
+
+    assert [one["title"] for one in found.explanations] == ["first", "second"]
+    assert [(one["query"], one["products"]) for one in found.explanations] == [([], ["score"])] * 2
+    assert found.explanations[0]["labels"] == ["up", "down"]
+    for title in ("first", "second"):
+        for scores, weights in zip(
+            found.queries["top_scores"], found.queries[f"explain/{title}/top/score"], strict=True
+        ):
+            assert weights == [[pytest.approx(score), pytest.approx(-score)] for score in scores]
 
 
 def test_the_table_of_queries_has_its_columns_and_their_types(evaluation, model, shop, tmp_path):
     evaluation.write_queries(tmp_path / "queries.parquet")
     schema = pq.read_schema(tmp_path / "queries.parquet")
-    measured = [f"{protocol}/{name}" for protocol in ("standard", "released") for name in METRICS]
-
-    assert set(schema.names) == {*IDENTITY, *RANKS, *DETAIL, *measured}
+    assert set(schema.names) == {*IDENTITY, *RANKS, *TOP, *QUERY, *PRODUCTS, *MEASURED}
     types = {name: str(schema.field(name).type).replace("element", "item") for name in schema.names}
     assert types["dialogue"] == "string"
     assert {types[name] for name in ("dialogue_row", "turn", "candidates")} == {"int64"}
-    assert {types[name] for name in measured} == {"double"}
+    assert {types[name] for name in MEASURED} == {"double"}
     lists = ("positives", "above", "tied", "negatives_above", "top_products")
     assert {types[name] for name in lists} == {"list<item: int64>"}
     assert pq.read_table(tmp_path / "queries.parquet").num_rows == len(shop.split("test"))
     plain = evaluate(model, shop, "test").queries
-    assert set(plain) == {*IDENTITY, *RANKS, *measured}  # the rest is for the report
+    assert set(plain) == {*IDENTITY, *RANKS, *MEASURED}  # the rest is for the report
 
 
 def test_the_gold_states_are_never_read(model, shop, tmp_path):
@@ -213,17 +278,16 @@ def test_dropout_is_off_and_the_mode_is_left_as_it_was(model, builder, shop, eva
 
 
 def test_nothing_is_kept_for_a_gradient(model, builder):
-    vectors = encode_catalogue(model, builder, np.arange(7), EvaluationConfig(product_batch_size=3))
-    assert not vectors.rows.requires_grad
-    assert len(vectors) == 7
+    index = index_products(model, builder, np.arange(7), EvaluationConfig(product_batch_size=3))
+    assert not index.rows.requires_grad
+    assert len(index) == 7
 
 
 def test_equal_scores_are_a_tie_rate_of_one(model, builder, shop, monkeypatch):
-    def level(_: Semantic, query: Query, pairs: torch.Tensor, squared: torch.Tensor) -> torch.Tensor:
-        del squared
-        return torch.zeros(len(query), pairs.shape[1])
+    def level(query: Any, products: ProductRows) -> torch.Tensor:
+        return torch.zeros(len(query_tensor(query)), products.rows.shape[1])
 
-    monkeypatch.setattr(Semantic, "relevance", level)
+    monkeypatch.setattr(model, "score", level)
     found = evaluate_examples(model, builder, np.array(shop.split("test").examples), EvaluationConfig())
     assert found.tie_rate == 1
     assert found.queries["tied"] == [
@@ -240,8 +304,6 @@ def test_progress_counts_the_queries(model, builder, shop):
 
 
 def test_a_split_that_is_not_there_or_empty_is_named(model, shop, tmp_path):
-    import json
-
     with pytest.raises(DataError, match="expected a split of train, valid, test, v2_train, found 'dev'"):
         evaluate(model, shop, "dev")
     path = changed_copy(shop.path, tmp_path / "store")
@@ -253,9 +315,29 @@ def test_a_split_that_is_not_there_or_empty_is_named(model, shop, tmp_path):
 
 
 def test_a_model_without_tokenizer_is_refused(shop, shop_features):
-    from semantic.config.loading import make_config
+    made = build_model(make_config(tiny_values(shop.path, shop_features)), shop, lambda _: None)
+    made.tokenizer = None
+    with pytest.raises(UserError, match="expected a tokenizer"):
+        evaluate(made, shop)
 
-    model = build_model(make_config(tiny_values(shop.path, shop_features)), shop, lambda _: None)
-    model.tokenizer = None
-    with pytest.raises(CheckpointError, match="expected a tokenizer"):
-        evaluate(model, shop)
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeypatch, batch_size):
+    rows = np.array(shop.split("test").examples)
+    broken = 2
+    original, done = model.score, 0
+
+    def score(query: Any, products: ProductRows) -> torch.Tensor:
+        nonlocal done
+        found = original(query, products)
+        first, done = done, done + len(found)
+        if first <= broken < done:
+            found[broken - first, 0] = torch.nan
+        return found
+
+    monkeypatch.setattr(model, "score", score)
+    dialogue, turn = (int(value) for value in shop.example_turns[rows[broken]])
+    place = turn - int(shop.dialogue_first_turn[dialogue])
+    message = f"dialogue '{shop.dialogue_names[dialogue]}' turn {place}: expected a number as every candidate's score"
+    with pytest.raises(ScoreError, match=message):
+        evaluate_examples(model, builder, rows, EvaluationConfig(batch_size=batch_size))

@@ -7,35 +7,77 @@ import numpy as np
 import pytest
 import torch
 
+from semantic.config.loading import make_config
 from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import open_store
 from semantic.dst.schema import MMD
+from semantic.encoders.image import Backbone
 from semantic.encoders.text import ContextualWords
-from semantic.models.building import CheckpointError, batch_builder, build_model, read_features, slot_schema
+from semantic.encoders.vocabulary import tokenise
+from semantic.models.building import build_model, slot_schema
+from semantic.models.semantic.paper import Semantic
+from semantic.models.semantic.small_data import SmallDataSemantic
+from semantic.models.text_checkpoints import CheckpointError
 from semantic.runtime.errors import DataError
-from semantic.runtime.progress import Progress
-from tests.worlds import changed_copy, with_turn_texts
-
-CPU = torch.device("cpu")
+from tests.worlds import changed_copy, tiny_values, with_turn_texts
 
 
 def silent(text: str) -> None:
     del text
 
 
-def test_sizes_come_from_the_configuration_the_store_and_the_features(shop, tiny):
-    model = build_model(tiny("data.context_turns=3", "data.photos_per_turn=2"), shop, silent)
-    sizes = model.sizes
+@pytest.fixture
+def tiny_small_data(shop, shop_features):
+    """Configurations of the model for small data: tiny_small_data("model.text.completion=true", ...)."""
 
-    assert sizes.slots == shop.slots
-    assert sizes.image_features == 48
-    assert (sizes.context_turns, sizes.photos_per_turn) == (3, 2)
-    assert (sizes.turn_tokens, sizes.product_tokens, sizes.value_tokens) == (11, 13, 3)
-    assert sizes.vocabulary == model.tokenizer.get_vocab_size() <= 300
-    assert sizes.positions == 13  # of the longest text
-    assert sizes.pad == model.tokenizer.token_to_id("[PAD]")
-    decoded = [model.tokenizer.decode(list(key)).replace(" ", "") for key in sizes.key_tokens]
+    def configure(*overrides: str):
+        values = tiny_values(shop.path, shop_features)
+        model = {"name": "semantic_small_data", "dim": 16, "text": {"vocabulary": 300}}
+        return make_config({**values, "model": {**model, "image": values["model"]["image"]}}, overrides)
+
+    return configure
+
+
+def test_the_spec_comes_from_the_configuration_the_store_and_the_features(shop, tiny):
+    model = build_model(tiny("data.context_turns=3", "data.photos_per_turn=2"), shop, silent)
+    spec = model.spec
+
+    assert type(model) is Semantic
+    assert spec.slots == shop.slots
+    assert spec.image_features == 48
+    assert (spec.context_turns, spec.photos_per_turn) == (3, 2)
+    assert (spec.turn_tokens, spec.product_tokens, spec.value_tokens) == (11, 13, 3)
+    assert spec.vocabulary == model.tokenizer.get_vocab_size() <= 300
+    assert spec.positions == 13  # of the longest text
+    assert spec.pad == model.tokenizer.token_to_id("[PAD]")
+    decoded = [model.tokenizer.decode(list(key)).replace(" ", "") for key in spec.key_tokens]
     assert decoded == list(MMD.words)  # "product_category" is embedded as "category", and so on
+    assert model.tokenizer.decode(list(spec.unset_tokens)).replace(" ", "") == "none"
+    assert spec.catalogue_words == ()  # which this model does not ask for
+    assert spec.text_encoder is None
+
+
+def test_a_model_is_told_the_words_of_the_catalogue_if_it_asks_for_them(shop, tiny_small_data):
+    asking = build_model(tiny_small_data("model.text.completion=true"), shop, silent)
+    tokens = tokenise(asking.tokenizer, shop.product_texts, 13)
+
+    assert type(asking) is SmallDataSemantic
+    assert asking.spec.catalogue_words == tuple(sorted({int(word) for word in tokens.flat} - {NONE}))
+    assert asking.completion is not None
+    assert build_model(tiny_small_data(), shop, silent).spec.catalogue_words == ()
+
+
+def test_a_model_of_another_file_is_built_by_its_import_path(shop, tiny):
+    config = tiny("model.name=semantic.models.semantic.paper:Semantic")
+
+    assert type(build_model(config, shop, silent)) is Semantic
+
+
+@pytest.mark.parametrize("scale", ["unit", "checkpoint"])
+def test_a_word_table_has_deviation_one_if_asked(shop, tiny, scale):
+    table = build_model(tiny(f"model.text.table_scale={scale}"), shop, silent).word_table.weight
+
+    assert (table.std().item() == pytest.approx(1, abs=1e-6)) == (scale == "unit")
 
 
 def test_a_vocabulary_trained_on_the_data_is_said_once(shop, tiny):
@@ -82,11 +124,6 @@ def test_own_slot_words_must_name_the_stores_slots(shop, tiny):
         slot_schema(tiny("data.slot_words={colour: colour}"), shop)
 
 
-def test_the_contextual_encoder_needs_a_checkpoint(shop, tiny):
-    with pytest.raises(CheckpointError, match=r"model.text.encoder: expected a checkpoint .* got none"):
-        build_model(tiny("model.text.encoder=contextual"), shop, silent)
-
-
 def test_a_checkpoint_that_is_none_is_named(shop, tiny, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"text checkpoint .*/empty: expected a folder with a BERT-family"):
@@ -120,8 +157,10 @@ def test_a_checkpoint_gives_its_words_and_its_tokenizer(shop, tiny, minilm, enco
     else:
         assert torch.equal(words.words.weight, theirs["embeddings.word_embeddings.weight"])
         assert torch.equal(words.positions.weight, theirs["embeddings.position_embeddings.weight"])
+    assert model.spec.positions == 512  # the checkpoint's own, not the longest text's
+    assert (model.spec.text_encoder or {})["hidden_size"] == 384
     assert model.tokenizer.encode("a red dress", add_special_tokens=False).tokens == ["a", "red", "dress"]
-    assert model.sizes.key_tokens[5] == (model.tokenizer.token_to_id("color"),)
+    assert model.spec.key_tokens[5] == (model.tokenizer.token_to_id("color"),)
 
 
 def test_a_checkpoint_of_another_width_is_refused(shop, tiny, minilm):
@@ -129,34 +168,9 @@ def test_a_checkpoint_of_another_width_is_refused(shop, tiny, minilm):
         build_model(tiny(f"model.text.checkpoint={minilm}"), shop, silent)
 
 
-@pytest.mark.parametrize(
-    ("array", "found"),
-    [
-        (np.zeros((39, 5), np.float32), r"float32 \[39 x 5\]"),
-        (np.zeros(40, np.float32), r"float32 \[40\]"),
-        (np.zeros((40, 5), np.int64), r"int64 \[40 x 5\]"),
-    ],
-)
-def test_features_must_be_floats_one_row_a_product(shop, tmp_path, array, found):
-    np.save(tmp_path / "features.npy", array)
-    with pytest.raises(DataError, match=rf"features.npy: expected floats \[40 products, feature\], got {found}"):
-        read_features(str(tmp_path / "features.npy"), shop)
-
-
-def test_a_features_file_that_is_none_is_named(shop, tmp_path):
-    (tmp_path / "text.npy").write_text("words")
-    for name in ("absent.npy", "text.npy"):
-        with pytest.raises(DataError, match=rf"model.image.features .*/{name}: expected a .npy array, got"):
-            read_features(str(tmp_path / name), shop)
-
-
-def test_features_are_read_as_they_are(shop, shop_features):
-    assert np.array_equal(read_features(str(shop_features), shop), np.load(shop_features))
-
-
 def test_a_builder_reads_the_stores_texts_with_the_models_tokenizer(shop, tiny, shop_features):
     model = build_model(tiny(), shop, silent)
-    builder = batch_builder(model, shop, CPU, Progress())
+    builder = model.open_batches(shop)
 
     for pieces, texts, length in (
         (builder.pieces.products, shop.product_texts, 13),
@@ -168,36 +182,42 @@ def test_a_builder_reads_the_stores_texts_with_the_models_tokenizer(shop, tiny, 
             expected = model.tokenizer.encode(texts[i], add_special_tokens=False).ids[:length]
             assert pieces[i].tolist() == expected + [NONE] * (length - len(expected))
     assert np.array_equal(builder.photos, np.load(shop_features))
-    assert (builder.context_turns, builder.photos_per_turn, builder.pad) == (5, 5, model.sizes.pad)
-    assert len(batch_builder(model, shop, CPU, Progress(), dialogues=False).pieces.turns) == 0
+    assert (builder.context_turns, builder.photos_per_turn, builder.pad) == (5, 5, model.spec.pad)
+    assert len(model.open_batches(shop, dialogues=False).pieces.turns) == 0
+
+
+def test_each_model_asks_for_its_own_photos_and_states(shop, tiny, tiny_small_data, shop_features):
+    backbone = ("model.image.features=null", "model.image.backbone=test_resnet")
+
+    def inputs(config):
+        return build_model(config, shop, silent).inputs
+
+    assert (inputs(tiny()).photos, inputs(tiny()).states) == (shop_features, "own")
+    assert inputs(tiny_small_data()).photos == shop_features
+    assert inputs(tiny_small_data()).states == "whole batch"
+    assert inputs(tiny(*backbone)).photos == "pictures"
+    assert isinstance(inputs(tiny(*backbone, "model.image.frozen=true")).photos, Backbone)
+    # By batch statistics a frozen network's features depend on the batch, so they are not computed once.
+    assert inputs(tiny(*backbone, "model.image.frozen=true", "model.image.batch_norm=train")).photos == "pictures"
+    assert isinstance(inputs(tiny_small_data(*backbone)).photos, Backbone)
 
 
 def test_a_frozen_backbone_is_run_once_and_a_trained_one_sees_pixels(shop, tiny, tmp_path):
     store = open_store(changed_copy(shop.path, tmp_path / "store"))
     backbone = ("model.image.features=null", "model.image.backbone=test_resnet")
 
-    frozen = build_model(tiny(*backbone, "model.image.frozen=true"), store, silent)
-    photos = batch_builder(frozen, store, CPU, Progress()).photos
+    photos = build_model(tiny(*backbone, "model.image.frozen=true"), store, silent).open_batches(store).photos
     assert photos.shape == (40, 96)
     assert photos.dtype == np.float32
 
     trained = build_model(tiny(*backbone), store, silent)
-    assert np.array_equal(batch_builder(trained, store, CPU, Progress()).photos, store.photos)
-    # By batch statistics a frozen network's features depend on the batch, so they are not computed once.
-    moving = build_model(tiny(*backbone, "model.image.frozen=true", "model.image.batch_norm=train"), store, silent)
-    assert batch_builder(moving, store, CPU, Progress()).photos.dtype == np.uint8
+    assert np.array_equal(trained.open_batches(store).photos, store.photos)
 
 
-def test_a_model_reads_only_stores_of_its_own_slots(shop, tiny):
-    model = build_model(tiny(), shop, silent)
+def test_both_models_read_only_stores_of_their_own_slots(shop, tiny, tiny_small_data):
     other = open_store(shop.path)
     other.slots = ("colour", "size")
-    with pytest.raises(DataError, match=r"store: expected the model's slots \(age, .*\), found colour, size"):
-        batch_builder(model, other, CPU, Progress())
-
-
-def test_a_model_without_tokenizer_reads_no_text(shop, tiny):
-    model = build_model(tiny(), shop, silent)
-    model.tokenizer = None
-    with pytest.raises(CheckpointError, match=r"model: expected a tokenizer.json beside its weights .* found none"):
-        batch_builder(model, shop, CPU, Progress())
+    for config in (tiny(), tiny_small_data()):
+        model = build_model(config, shop, silent)
+        with pytest.raises(DataError, match=r"store: expected the model's slots \(age, .*\), found colour, size"):
+            model.open_batches(other)

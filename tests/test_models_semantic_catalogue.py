@@ -7,12 +7,10 @@ import torch
 from semantic.config.loading import make_config
 from semantic.datasets.batches.builder import BatchBuilder, Pieces
 from semantic.datasets.store.store import Store, open_store
-from semantic.models.building import batch_builder, build_model
-from semantic.models.semantic.catalogue import learn_catalogue
-from semantic.models.semantic.paper import Semantic
-from semantic.runtime.progress import Progress
-from tests.small_world import small_config, small_sizes
-from tests.worlds import changed_copy, tiny_values
+from semantic.models.building import build_model
+from semantic.models.semantic.small_data import SmallDataSemantic
+from tests.small_world import build, small_config, small_spec
+from tests.worlds import changed_copy
 
 PRODUCTS, FEATURES = 211, 13
 COLOURS = (5, 7, 11)
@@ -45,15 +43,16 @@ def planted(named, *, photos=True, dtype=np.float32):
     return builder, np.array(COLOURS)[colour]
 
 
-def small_model(words=(KIND, *COLOURS)):
+def small_model(words=(KIND, *COLOURS), epochs=2):
+    text = {"completion": True, "completion_epochs": epochs}
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return Semantic(small_config("small_data").model, small_sizes(completed_words=words))
+        return SmallDataSemantic(small_config("small_data", text=text).model, small_spec(catalogue_words=words))
 
 
 def learned(builder, epochs=300, seed=0):
-    model = small_model()
-    learn_catalogue(model, builder, epochs, seed, quiet)
+    model = small_model(epochs=epochs)
+    model.fit_catalogue(builder, seed, quiet)
     return model.eval()
 
 
@@ -127,7 +126,7 @@ def test_only_the_completion_and_the_whitening_are_learned():
 def test_progress_counts_the_epochs():
     steps = []
 
-    learn_catalogue(small_model(), planted(HALF)[0], 3, 0, lambda done, total: steps.append((done, total)))
+    small_model(epochs=3).fit_catalogue(planted(HALF)[0], 0, lambda done, total: steps.append((done, total)))
 
     assert steps == [(1, 3), (2, 3), (3, 3)]
 
@@ -162,16 +161,15 @@ def test_a_catalogue_without_words_has_nothing_to_complete():
     model = small_model(words=())
 
     assert model.completion is None
-    learn_catalogue(model, planted(np.zeros(PRODUCTS, bool))[0], 2, 0, quiet)
+    model.fit_catalogue(planted(np.zeros(PRODUCTS, bool))[0], 0, quiet)
     products = planted(HALF)[0].products(np.arange(2))
-    assert model.encode_products(products).text.isfinite().all()
+    assert model.eval().encode_products(products).isfinite().all()
 
 
 def test_no_dialogue_positive_or_state_of_a_store_is_read(shop, shop_features, tmp_path):
-    values = tiny_values(shop.path, shop_features)
-    values["model"] |= {"text": {"encoder": "bag", "completion": True, "vocabulary": 300},
-                        "image": {"projection": "whitened", "features": str(shop_features)}}  # fmt: skip
-    config = make_config(values)
+    text = {"completion": True, "completion_epochs": 2, "vocabulary": 300}
+    image = {"features": str(shop_features)}
+    config = make_config({"model": {"name": "semantic_small_data", "dim": 16, "text": text, "image": image}})
     rng = np.random.default_rng(1)
     corrupted = changed_copy(
         shop.path, tmp_path / "store",
@@ -185,11 +183,23 @@ def test_no_dialogue_positive_or_state_of_a_store_is_read(shop, shop_features, t
     found = []
     for store in (shop, open_store(corrupted)):
         model = build_model(config, shop, quiet_words)
-        builder = batch_builder(model, store, torch.device("cpu"), Progress())
-        learn_catalogue(model, builder, 2, 0, quiet)
+        model.fit_catalogue(model.open_batches(store), 0, quiet)
         found.append(model.state_dict())
 
     assert same(*found)
+    assert not same(found[0], build_model(config, shop, quiet_words).state_dict())  # something was learned
+
+
+def test_the_papers_model_learns_nothing_of_the_catalogue():
+    model = build("paper").float()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    steps = []
+
+    model.fit_catalogue(planted(HALF)[0], 0, lambda done, total: steps.append((done, total)))
+
+    assert steps == []
+    assert same(before, model.state_dict())
 
 
 def quiet_words(text):

@@ -1,53 +1,72 @@
 """The direct form and the model are one function: values and gradients, on ragged batches with every kind of gap."""
 
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
+from transformers import BertConfig
 
-from semantic.dst.state import SlotValues
-from semantic.models.semantic.direct import DirectForm
-from semantic.models.semantic.layout import lay_out
-from semantic.models.semantic.objective import joint_loss, student_loss
-from semantic.models.semantic.paper import Semantic
-from semantic.models.semantic.vectors import Match
-from tests.small_world import SIZES, VARIANTS, collate, fill, formula, small_config, small_sizes, small_world, window
+from semantic.dst.state import GoldValues
+from semantic.models.interface import ProductRows
+from semantic.models.semantic.direct.layout import lay_out
+from semantic.models.semantic.direct.paper import PaperDirectForm
+from semantic.models.semantic.direct.small_data import SmallDataDirectForm
+from tests import small_world as small
+from tests.small_world import DIM, VARIANTS, VOCABULARY, collate, formula, small_config, small_world, whole, window
 
 TURNS, PHOTOS, TOKENS, PRODUCT_TOKENS = 5, 4, 7, 11
 WINDOWS = {"context_turns": TURNS, "photos_per_turn": PHOTOS, "turn_tokens": TOKENS, "product_tokens": PRODUCT_TOKENS}
+MATCHED = ("context_text", "context_image")
+MATCHED_EACH = ("relevance", "logits", "product_text", "product_image", "text_image_cosine")  # candidate
 
 
-def build(variant, sizes=None, **model) -> Semantic:
+def build(variant, spec=None, **model):
     """The variant's model in float64, with windows wider than the data: padding that only the direct form computes."""
-    given = small_sizes(**{**WINDOWS, **SIZES.get(variant, {}), **(sizes or {})})
-    return fill(Semantic(small_config(variant, **model).model, given)).double().eval()
+    return small.build(variant, {**WINDOWS, **small.SPECS.get(variant, {}), **(spec or {})}, **model)
 
 
 def batch_of(variant, **model):
     return collate(small_world(), turns_at_least=window(small_config(variant, **model)))
 
 
+def the_models(model, batch):
+    """The student's and the teacher's state and match."""
+    words, contexts = model.words(), batch.contexts
+    reading = model.read_contexts(contexts, words)
+    states = (
+        model.state.infer(words, reading.evidence),
+        model.state.encode(words, GoldValues(contexts.state_tokens, contexts.state_keep)),
+    )
+    rows = ProductRows.of(model.encode_products(batch.products), batch.candidates)
+    return states, [model.match(model.query(reading, state), rows) for state in states]
+
+
+def the_direct_forms(model, batch):
+    form = model.direct_form()
+    full = form.lay_out(batch)
+    context = form.context(full)
+    states = (context.state, form.teacher_state(full))
+    return states, form.match(list(states), context, full)
+
+
 def both(model, batch):
-    """What each form makes of the batch, by student and teacher."""
-    full = lay_out(batch, model.sizes)
-    return model(batch, teacher=True, text_image=True), DirectForm(model)(full, teacher=True, text_image=True)
+    """What each form makes of the batch, by student and teacher, by name."""
+    return tuple(parts(*found(model, batch), batch.keep) for found in (the_models, the_direct_forms))
 
 
-def parts(output, keep):
-    """Every tensor of an output by name; scores of padded candidates, which mean nothing, are zeros."""
+def parts(states, matches, keep):
+    """Every tensor by name; those of padded candidates, which mean nothing, are zeros."""
     found = {}
-    for field in fields(output):
-        value = getattr(output, field.name)
-        if isinstance(value, torch.Tensor):
-            found[field.name] = value
-        elif isinstance(value, (Match, SlotValues)):
-            for inner in fields(value):
-                tensor = getattr(value, inner.name)
-                if tensor is not None:
-                    a_candidate_each = isinstance(value, Match) and not inner.name.startswith("context")
-                    padded = ~keep.view(*keep.shape, *[1] * (tensor.dim() - 2)) if a_candidate_each else None
-                    found[f"{field.name}.{inner.name}"] = tensor if padded is None else tensor.masked_fill(padded, 0)
+    for who, state, match in zip(("student", "teacher"), states, matches, strict=True):
+        found[f"{who}.state"] = state.embeddings
+        if state.values is not None:
+            found |= {f"{who}.values": state.values.values, f"{who}.is_set": state.values.is_set}
+        found |= {f"{who}.{name}": getattr(match, name) for name in MATCHED}
+        for name in MATCHED_EACH:
+            tensor = getattr(match, name)
+            if tensor is not None:
+                found[f"{who}.{name}"] = tensor.masked_fill(~keep.view(*keep.shape, *[1] * (tensor.dim() - 2)), 0)
     return found
 
 
@@ -65,19 +84,41 @@ def assert_same(left, right, tolerance):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_each_model_has_its_own_direct_form(variant):
+    form = build(variant).direct_form()
+
+    assert type(form) is (SmallDataDirectForm if variant == "small_data" else PaperDirectForm)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_both_forms_say_the_same(variant):
     model, batch = build(variant), batch_of(variant)
     ours, direct = both(model, batch)
 
-    assert_same(parts(ours, batch.keep), parts(direct, batch.keep), 1e-10)
+    assert_same(ours, direct, 1e-10)
+    assert ("student.logits" in ours) == (variant == "small_data")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("objective", [joint_loss, student_loss])
-def test_both_forms_learn_the_same(variant, objective):
-    model, batch, loss = build(variant), batch_of(variant), small_config(variant).loss
-    ours, direct = (gradients(model, objective(output, batch, loss)[0]) for output in both(model, batch))
+def test_both_forms_score_the_same(variant):
+    model, batch = build(variant), batch_of(variant)
+    form = model.direct_form()
+    query, rows = model.encode_query(batch.contexts), model.encode_products(batch.products)
 
+    ours, direct = model.score(query, ProductRows.of(rows, batch.candidates)), form.score(form.lay_out(batch))
+
+    assert_same({"score": ours[batch.keep]}, {"score": direct[batch.keep]}, 1e-10)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_both_forms_learn_the_same(variant, labelled):
+    model, shard = build(variant), whole(batch_of(variant), labelled=labelled)
+    form = model.direct_form()
+    losses = [model.loss(shard), form.loss(form.lay_out(shard.batch), shard)]
+
+    assert_same(*({**loss.terms, "total": loss.total} for loss in losses), 1e-10)
+    ours, direct = (gradients(model, loss.total) for loss in losses)
     assert sum(bool(gradient.any()) for gradient in ours.values()) > 10
     assert_same(ours, direct, 1e-10)
 
@@ -87,10 +128,10 @@ def test_every_attention_and_cosine_has_the_same_gradient(variant):
     """A loss may leave a hinge or a modality out; a weighted sum of all that a match says does not."""
     model, batch = build(variant), batch_of(variant)
 
-    def weighed(output):
-        return sum((formula(tensor.shape, seed) * tensor).sum() for seed, tensor in enumerate(output.values()))
+    def weighed(found):
+        return sum((formula(tensor.shape, seed) * tensor).sum() for seed, tensor in enumerate(found.values()))
 
-    ours, direct = (gradients(model, weighed(parts(output, batch.keep))) for output in both(model, batch))
+    ours, direct = (gradients(model, weighed(found)) for found in both(model, batch))
 
     assert_same(ours, direct, 1e-10)
 
@@ -103,46 +144,52 @@ def test_both_forms_say_the_same_in_float32(variant):
     batch = collate(world, turns_at_least=window(small_config(variant)))
     ours, direct = both(model, batch)
 
-    assert_same(parts(ours, batch.keep), parts(direct, batch.keep), 1e-5)
+    assert_same(ours, direct, 1e-5)
 
 
+BERT = BertConfig(
+    vocab_size=VOCABULARY, hidden_size=DIM, num_hidden_layers=1, num_attention_heads=2, intermediate_size=11
+)
+CONTEXTUAL = {"encoder": "contextual", "checkpoint": "bert"}
 OPTIONS = {
-    "query image": ("paper", {"image_query": "image"}),
-    "attentive pool": ("paper", {"pool": "attentive"}),
-    "mean pool": ("released", {"pool": "mean"}),
-    "slots read from a pooled context": ("paper", {"context": "pooled"}),
-    "values read under attention": ("small_data", {"context": "attention", "photo_weight": "one"}),
-    "no completion": ("small_data", {"text": {"encoder": "bag", "completion": False}}),
-    "three hops": ("small_data", {"interaction": {"hops": 3, "temperature": 0.1}}),
+    "attentive pool": ("paper", {}, {"pooling": "attentive"}),
+    "mean pool": ("released", {}, {"pooling": "mean"}),
+    "no layers on text": ("paper", {}, {"text": {"layers": 0}}),
+    "contextual words": ("paper", {"text_encoder": BERT.to_dict()}, {"text": CONTEXTUAL}),
+    "softmax": ("released", {}, {"loss": {"ranking": {"kind": "sampled_softmax", "scale": 5}}}),
+    "hinge": ("small_data", {}, {"loss": {"ranking": {"kind": "hinge"}}}),
+    "no completion": ("small_data", {}, {"text": {"completion": False}}),
+    "no hops": ("paper", {}, {"interaction": {"hops": 0}}),
+    "one hop": ("small_data", {}, {"interaction": {"hops": 1, "temperature": 0.1}}),
 }
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_choice_of_the_network_is_in_both_forms(name):
-    variant, options = OPTIONS[name]
-    sizes = {"context_turns": 3} if options.get("context") == "pooled" else {}
-    model, batch = build(variant, sizes, **options), batch_of(variant, **options)
+    variant, spec, options = OPTIONS[name]
+    model, batch = build(variant, spec, **options), batch_of(variant, **options)
     ours, direct = both(model, batch)
 
-    assert_same(parts(ours, batch.keep), parts(direct, batch.keep), 1e-10)
+    assert_same(ours, direct, 1e-10)
 
 
 def test_candidates_that_the_batch_shares_are_written_out_for_each():
     model, batch = build("small_data"), batch_of("small_data")
     products = len(batch.products.tokens)
     shared = replace(batch, candidates=None, positive=torch.zeros(3, products, dtype=torch.bool))
-    full = lay_out(shared, model.sizes)
+    full = lay_out(shared, model.spec)
     ours, direct = both(model, shared)
 
     assert full.product_tokens.shape == (3, products, PRODUCT_TOKENS)
-    assert_same(parts(ours, shared.keep), parts(direct, shared.keep), 1e-10)
+    assert_same(ours, direct, 1e-10)
 
 
 def test_the_layout_has_every_place():
     model, batch = build("paper"), batch_of("paper")
-    full = lay_out(batch, model.sizes)
+    full = model.direct_form().lay_out(batch)
 
     assert full.turn_tokens.shape == full.turn_keep.shape == (3, TURNS, TOKENS)
+    assert full.product_tokens.shape == full.product_keep.shape == (3, batch.positive.shape[1], PRODUCT_TOKENS)
     assert full.turn_photos.shape[:3] == full.photo_keep.shape == (3, TURNS, PHOTOS)
     assert full.turn_real.tolist() == [[False] * 2 + [True] * 3, [False] * 4 + [True], [False] * 3 + [True] * 2]
     assert full.photo_keep.sum((1, 2)).tolist() == [6, 0, 1]  # of the dialogues of small_world
@@ -156,22 +203,21 @@ def test_photos_go_through_the_backbone_place_by_place_and_candidates_one_by_one
     batch = collate(world)
     seen = Counter()
     model.backbone.register_forward_hook(lambda _module, inputs, _output: seen.update([len(inputs[0])]))
-    DirectForm(model)(lay_out(batch, model.sizes))
+    form = model.direct_form()
+    form.score(form.lay_out(batch))
     candidates = batch.positive.shape[1]
 
     assert seen == {3: TURNS * PHOTOS + candidates}
 
     ours, direct = both(model, batch)
-    assert_same(parts(ours, batch.keep), parts(direct, batch.keep), 1e-4)
+    assert_same(ours, direct, 1e-4)
 
 
 def test_dropout_follows_the_mode():
     model, batch = build("paper", dropout=0.5), batch_of("paper")
-    full = lay_out(batch, model.sizes)
+    form = model.direct_form()
+    full = form.lay_out(batch)
 
-    def relevance():
-        return DirectForm(model)(full).student.relevance
-
-    assert torch.equal(relevance(), relevance())
+    assert torch.equal(form.score(full), form.score(full))
     model.train()
-    assert not torch.equal(relevance(), relevance())
+    assert not torch.equal(form.score(full), form.score(full))

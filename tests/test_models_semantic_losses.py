@@ -7,16 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semantic.batching.shards import Counts
+from semantic.models.losses import FEW_CANDIDATES, Hinge, SampledSoftmax, hinge_loss, log_scale, sampled_softmax_loss
 from semantic.models.semantic.losses import (
     DIVERGENCES,
-    FEW_CANDIDATES,
-    Counts,
     correlation_loss,
     divergence_loss,
     jensen_shannon,
-    ranking_loss,
     slot_distance,
-    softmax_ranking_loss,
     state_loss,
     state_value_loss,
     symmetric_kl,
@@ -30,10 +28,10 @@ PAIRS = ((0.5, -0.25), (0.5, 0.125), (0.75, -0.25), (0.75, 0.125), (0.25, 0.5), 
 
 
 @pytest.mark.parametrize("margin", [1.0, 0.5, 0.0])
-def test_ranking_is_the_mean_hinge_over_every_kept_pair_of_the_batch(margin):
+def test_the_hinge_loss_is_the_mean_over_every_kept_pair_of_the_batch(margin):
     expected = sum(max(0, margin - plus + minus) for plus, minus in PAIRS) / len(PAIRS)
 
-    assert ranking_loss(RELEVANCE, POSITIVE, KEEP, margin).item() == pytest.approx(expected)
+    assert hinge_loss(RELEVANCE, POSITIVE, KEEP, margin).item() == pytest.approx(expected)
 
 
 def test_divergence_is_the_mean_hinge_without_a_margin():
@@ -42,7 +40,7 @@ def test_divergence_is_the_mean_hinge_without_a_margin():
     assert divergence_loss(RELEVANCE, POSITIVE, KEEP).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("loss", [ranking_loss, divergence_loss])
+@pytest.mark.parametrize("loss", [hinge_loss, divergence_loss])
 def test_what_padded_candidates_hold_changes_no_loss_and_gets_no_gradient(loss):
     relevance = RELEVANCE.masked_fill(~KEEP, 1e6).requires_grad_()
 
@@ -54,7 +52,7 @@ def test_what_padded_candidates_hold_changes_no_loss_and_gets_no_gradient(loss):
     assert relevance.grad[KEEP].any()
 
 
-@pytest.mark.parametrize("loss", [ranking_loss, divergence_loss])
+@pytest.mark.parametrize("loss", [hinge_loss, divergence_loss])
 @pytest.mark.parametrize("positive", [torch.zeros_like(KEEP), ALL])
 def test_without_a_pair_the_loss_is_zero(loss, positive):
     relevance = RELEVANCE.clone().requires_grad_()
@@ -70,22 +68,22 @@ def test_without_a_pair_the_loss_is_zero(loss, positive):
 def test_the_order_of_candidates_changes_no_loss(order):
     moved = [x[:, list(order)] for x in (RELEVANCE, POSITIVE, KEEP)]
 
-    assert ranking_loss(*moved).item() == pytest.approx(ranking_loss(RELEVANCE, POSITIVE, KEEP).item())
+    assert hinge_loss(*moved).item() == pytest.approx(hinge_loss(RELEVANCE, POSITIVE, KEEP).item())
 
 
-def test_softmax_ranking_sets_each_positive_against_the_kept_negatives():
+def test_sampled_softmax_sets_each_positive_against_the_kept_negatives():
     logits = torch.log(torch.tensor([[3.0, 5.0, 7.0, 11.0], [2.0, 3.0, 1.0, 99.0]]))
     first = (math.log((3 + 16) / 3) + math.log((7 + 16) / 7)) / 2  # negatives 5 + 11; the other positive left out
     second = math.log((2 + 4) / 2)  # negatives 3 + 1; 99 is padding
 
-    assert softmax_ranking_loss(logits, POSITIVE, KEEP).item() == pytest.approx((first + second) / 2)
+    assert sampled_softmax_loss(logits, POSITIVE, KEEP).item() == pytest.approx((first + second) / 2)
 
 
 @pytest.mark.parametrize("positive", [torch.zeros_like(KEEP), ALL])
-def test_softmax_ranking_without_a_pair_is_zero_with_a_finite_gradient(positive):
+def test_sampled_softmax_without_a_pair_is_zero_with_a_finite_gradient(positive):
     logits = RELEVANCE.clone().requires_grad_()
 
-    value = softmax_ranking_loss(logits, positive, KEEP)
+    value = sampled_softmax_loss(logits, positive, KEEP)
     value.backward()
 
     assert value.item() == 0
@@ -93,12 +91,17 @@ def test_softmax_ranking_without_a_pair_is_zero_with_a_finite_gradient(positive)
 
 
 @given(st.floats(-30, 30))
-def test_softmax_ranking_does_not_see_a_shift_nor_what_padding_holds(shift):
+def test_sampled_softmax_does_not_see_a_shift_nor_what_padding_holds(shift):
     moved = (RELEVANCE + shift).masked_fill(~KEEP, 1e6)
 
-    assert softmax_ranking_loss(moved, POSITIVE, KEEP).item() == pytest.approx(
-        softmax_ranking_loss(RELEVANCE, POSITIVE, KEEP).item(), abs=1e-5
+    assert sampled_softmax_loss(moved, POSITIVE, KEEP).item() == pytest.approx(
+        sampled_softmax_loss(RELEVANCE, POSITIVE, KEEP).item(), abs=1e-5
     )
+
+
+def test_a_softmax_learns_the_logarithm_of_its_scale_and_a_hinge_has_none():
+    assert log_scale(SampledSoftmax(scale=12)).item() == pytest.approx(math.log(12))
+    assert log_scale(Hinge()) is None
 
 
 def test_divergences_of_hand_worked_distributions():
@@ -226,8 +229,8 @@ def test_counts_of_a_batch_are_its_examples_pairs_and_kept_candidates_and_at_lea
 @pytest.mark.parametrize(
     "loss",
     [
-        lambda own, counts: ranking_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], 1.0, counts),
-        lambda own, counts: softmax_ranking_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], counts),
+        lambda own, counts: hinge_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], 1.0, counts),
+        lambda own, counts: sampled_softmax_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], counts),
         lambda own, counts: divergence_loss(RELEVANCE[own], POSITIVE[own], KEEP[own], counts),
         lambda own, counts: correlation_loss(COSINE[own], KEEP[own], "sum", counts),
         lambda own, counts: correlation_loss(COSINE[own], KEEP[own], "mean", counts),
@@ -246,7 +249,7 @@ def test_few_candidates_and_many_give_the_same_mean():
     """Beyond FEW_CANDIDATES only as many places as there are positives are compared with the others."""
     wide = [torch.nn.functional.pad(x, (0, FEW_CANDIDATES)) for x in (RELEVANCE, POSITIVE, KEEP)]
 
-    assert ranking_loss(*wide).item() == pytest.approx(ranking_loss(RELEVANCE, POSITIVE, KEEP).item())
+    assert hinge_loss(*wide).item() == pytest.approx(hinge_loss(RELEVANCE, POSITIVE, KEEP).item())
 
 
 def test_the_student_of_some_examples_is_told_from_the_whole_batchs_values():

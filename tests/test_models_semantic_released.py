@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from semantic.datasets.batches.tensors import Batch, Contexts, Products
-from semantic.models.semantic.objective import joint_loss, student_loss
+from semantic.dst.state import GoldValues
+from semantic.models.interface import ProductRows
 from semantic.models.semantic.paper import Semantic
 from semantic.models.semantic.released import ReleasedError, import_released, load_released
-from tests.small_world import formula, weights
+from tests.small_world import formula, weights, whole
 
 DIM, HEADS, VOCABULARY, POSITIONS, LAYERS, HOPS = 8, 2, 31, 23, 3, 3
 BATCH, TURNS, TOKENS, PHOTOS, SLOTS, PIECES, CANDIDATES, SIDE = 3, 5, 7, 2, 15, 6, 5, 32
@@ -138,32 +139,41 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(checkpoint):
     model, config = load_released(checkpoint, heads=HEADS)
-    model.key_tokens.copy_(KEYS[:, None])
+    model.state.key_tokens.copy_(KEYS[:, None])
     return model.eval(), config
 
 
-@pytest.fixture(scope="module")
-def output(loaded):
-    with torch.no_grad():
-        return loaded[0](batch(), teacher=True, text_image=True)
+@torch.no_grad()
+def relevances(model):
+    """By the student's state and by the teacher's."""
+    words, contexts = model.words(), batch().contexts
+    reading = model.read_contexts(contexts, words)
+    rows = ProductRows.of(model.encode_products(batch().products), batch().candidates)
+    teacher = model.state.encode(words, GoldValues(contexts.state_tokens, contexts.state_keep))
+    return {
+        "student": model.score(model.encode_query(contexts), rows),
+        "teacher": model.score(model.query(reading, teacher), rows),
+    }
 
 
-def test_relevance_is_the_released_models(output):
+def test_relevance_is_the_released_models(loaded):
     keep = batch().keep
-    for who, match in (("student", output.student), ("teacher", output.teacher)):
-        for row, kept, expected in zip(match.relevance, keep, RELEVANCE[who], strict=True):
+    for who, relevance in relevances(loaded[0]).items():
+        for row, kept, expected in zip(relevance, keep, RELEVANCE[who], strict=True):
             assert row[kept].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_losses_are_the_released_models(loaded, output):
-    config = loaded[1].loss
+@torch.no_grad()
+def test_losses_are_the_released_models(loaded):
+    model, config = loaded
+    assert config.model.loss.teacher_first
     ours = {
-        "joint": joint_loss(output, batch(), config),
-        "teacher only": joint_loss(output, batch(), config, teacher_only=True),
-        "student only": student_loss(output, batch(), config),
+        "joint": model.loss(whole(batch())),
+        "teacher only": model.loss(whole(batch(), all_labelled=True)),  # in the first epoch of a run without D_P
+        "student only": model.loss(whole(batch(), labelled=False)),
     }
 
-    assert {name: loss.item() for name, (loss, _) in ours.items()} == pytest.approx(LOSSES, abs=1e-5)
+    assert {name: loss.total.item() for name, loss in ours.items()} == pytest.approx(LOSSES, abs=1e-5)
 
 
 def test_sizes_are_read_off_the_tensors(loaded):
@@ -171,7 +181,7 @@ def test_sizes_are_read_off_the_tensors(loaded):
 
     assert config.preset == "released"
     assert (config.model.dim, config.model.layers, config.model.inner, config.model.interaction.hops) == (8, 3, 8, 3)
-    assert (model.sizes.vocabulary, model.sizes.positions, len(model.sizes.slots)) == (VOCABULARY, POSITIONS, SLOTS)
+    assert (model.spec.vocabulary, model.spec.positions, len(model.spec.slots)) == (VOCABULARY, POSITIONS, SLOTS)
 
 
 def test_every_weight_comes_from_the_checkpoint(loaded):
@@ -186,7 +196,7 @@ def test_import_writes_a_run_whose_model_reads_back(checkpoint, tmp_path, slots,
     parameters = import_released(checkpoint, tmp_path / "run", slots=slots)
 
     model = Semantic.from_pretrained(tmp_path / "run" / "model")
-    assert len(model.sizes.slots) == count
+    assert len(model.spec.slots) == count
     assert parameters == sum(p.numel() for p in model.parameters())
     assert model.config.image.frozen == (slots == "simmc")
     reference, _ = load_released(checkpoint, simmc=slots == "simmc")

@@ -1,4 +1,4 @@
-"""The small-data model (experiments/simmc2_fashion.yaml) against loops, and what its shared pools and options promise."""
+"""The model for small data against loops, and what its shared negatives and groups of parameters promise."""
 
 from dataclasses import replace
 
@@ -7,15 +7,19 @@ import pytest
 import torch
 
 from semantic.batching.steps import TrainingSteps
-from semantic.config.loading import ConfigError, make_config
+from semantic.config.errors import ConfigError
+from semantic.config.loading import make_config
 from semantic.datasets.batches.builder import BatchBuilder, Pieces
-from semantic.models.semantic.objective import joint_loss, student_loss
-from semantic.models.semantic.paper import Semantic
-from semantic.training.loop import make_optimizer, moving_average
+from semantic.dst.state import GoldValues
+from semantic.models.interface import ProductRows
+from semantic.models.losses import Hinge, SampledSoftmax
+from semantic.models.semantic.small_data import SmallDataSemantic
+from semantic.training.ema import MovingAverage
+from semantic.training.optimiser import make_optimizer
 from tests.oracle import add, cos, interact, softmax
 from tests.small_world import (
     DIM,
-    SIZES,
+    SPECS,
     VARIANTS,
     Example,
     Item,
@@ -24,12 +28,14 @@ from tests.small_world import (
     fill,
     formula,
     small_config,
-    small_sizes,
+    small_spec,
     small_world,
+    whole,
 )
 
 EXACT = {"atol": 1e-10, "rtol": 0}
 CONFIG = small_config("small_data")
+SPEC = SPECS["small_data"]
 
 
 class SmallDataOracle:
@@ -50,7 +56,7 @@ class SmallDataOracle:
 
     def guesses(self, item):
         """(word, probability) of the catalogue's words that the item's text lacks."""
-        words, image, network = SIZES["small_data"]["completed_words"], self.model.image, self.model.completion.network
+        words, image, network = SPEC["catalogue_words"], self.model.image, self.model.completion.network
         features = torch.zeros_like(image.mean)
         if item.photo is not None:
             features = (self.world.pictures[item.photo] - image.mean) / image.deviation
@@ -72,7 +78,7 @@ class SmallDataOracle:
             self.model.context,
             [self.bag(self.model.turn_text.query, [(w, 1.0) for w in t.tokens]) for t in turns],
         )
-        places = range(SIZES["small_data"]["context_turns"] - len(turns), SIZES["small_data"]["context_turns"])
+        places = range(SPEC["context_turns"] - len(turns), SPEC["context_turns"])
         weights = softmax([c.score @ u / DIM**0.5 + c.position[p] for u, p in zip(texts, places, strict=True)])
         mean = add([w * u for w, u in zip(weights, texts, strict=True)], DIM, self.table)
         text = c.last.weight @ texts[-1] + c.gate * (c.mean.weight @ mean)
@@ -84,12 +90,12 @@ class SmallDataOracle:
         return text, image, sum(attention, self.table.new_zeros(()))
 
     def keys(self):
-        tokens = self.model.sizes.key_tokens
+        tokens = self.model.spec.key_tokens
         return [add([self.table[t] for t in key], DIM, self.table) / len(key) for key in tokens]
 
     def gold(self, values):
         """Value embeddings, zero where unset, and which slots are set."""
-        unset = [value == self.model.sizes.unset_tokens for value in values]
+        unset = [value == self.model.spec.unset_tokens for value in values]
         means = [add([self.table[t] for t in value], DIM, self.table) / len(value) for value in values]
         return [m * (not u) for m, u in zip(means, unset, strict=True)], [
             self.table.new_tensor(float(not u)) for u in unset
@@ -97,7 +103,7 @@ class SmallDataOracle:
 
     def read(self, turns):
         """The student's value embeddings, and how far each slot is set."""
-        student, first = self.model.student, SIZES["small_data"]["context_turns"] - len(turns)
+        student, first = self.model.state.student, SPEC["context_turns"] - len(turns)
         words = [(first + i, word) for i, turn in enumerate(turns) for word in turn.tokens]
         values, is_set = [], []
         for slot, key in enumerate(self.keys()):
@@ -109,7 +115,7 @@ class SmallDataOracle:
         return values, is_set
 
     def state(self, values):
-        teacher = self.model.teacher
+        teacher = self.model.state.teacher
         return [0.3 * (teacher.key_weight * key + value) for key, value in zip(self.keys(), values, strict=True)]
 
     def sums(self, example: Example, values):
@@ -132,31 +138,62 @@ def model():
     return build("small_data")
 
 
+def encoded(model, batch):
+    """What the model reads of a batch's contexts, the student's state, and the teacher's."""
+    words, contexts = model.words(), batch.contexts
+    reading = model.read_contexts(contexts, words)
+    gold = model.state.encode(words, GoldValues(contexts.state_tokens, contexts.state_keep))
+    return reading, model.state.infer(words, reading.evidence), gold
+
+
+def match(model, batch, reading, state):
+    products = ProductRows.of(model.encode_products(batch.products), batch.candidates)
+    return model.match(model.query(reading, state), products)
+
+
 def test_the_variant_is_the_shipped_experiments():
     config = CONFIG.model
-    chosen = (config.text.encoder, config.context, config.state, config.photo_weight, config.image.projection)
-    assert chosen == ("bag", "pooled", "values", "attention", "whitened")
+    assert type(build("small_data")) is SmallDataSemantic
     assert config.text.completion
-    assert (config.interaction.temperature, config.state_scale, config.photos, config.pool) == (0.1, 0.3, "sum", "sum")
-    assert VARIANTS["small_data"]["training"]["pool"] > 0
+    assert (config.interaction.temperature, config.state_scale, config.gate_learning_rate) == (0.1, 0.3, 0.02)
+    assert config.loss.ranking == SampledSoftmax(scale=12)
+    assert CONFIG.training.shared_negatives > 0
 
 
 def test_the_forward_is_the_loop_over_examples_and_candidates(model):
     world = small_world()
     oracle, batch = SmallDataOracle(model, world), collate(world)
-
-    output = model(batch, teacher=True)
+    reading, student, teacher = encoded(model, batch)
+    scores = model.score(
+        model.encode_query(batch.contexts), ProductRows.of(model.encode_products(batch.products), batch.candidates)
+    )
 
     for row, example in enumerate(world.examples):
         inferred, known = oracle.read(example.turns), oracle.gold(example.values)
-        for values, (vectors, is_set) in ((output.student_values, inferred), (output.teacher_values, known)):
-            torch.testing.assert_close(values.values[row], torch.stack(vectors), **EXACT)
-            torch.testing.assert_close(values.is_set[row], torch.stack(is_set), **EXACT)
-        torch.testing.assert_close(output.teacher_state[row], torch.stack(oracle.state(known[0])), **EXACT)
-        for match, (vectors, _) in ((output.student, inferred), (output.teacher, known)):
+        for state, (vectors, is_set) in ((student, inferred), (teacher, known)):
+            torch.testing.assert_close(state.values.values[row], torch.stack(vectors), **EXACT)
+            torch.testing.assert_close(state.values.is_set[row], torch.stack(is_set), **EXACT)
+            torch.testing.assert_close(state.embeddings[row], torch.stack(oracle.state(vectors)), **EXACT)
             expected, count = oracle.sums(example, vectors), len(example.candidates)
-            torch.testing.assert_close(match.relevance[row, :count], torch.tanh(expected), **EXACT)
-            torch.testing.assert_close(match.logits[row, :count], model.log_scale.exp() * expected, **EXACT)
+            found = match(model, batch, reading, state)
+            torch.testing.assert_close(found.relevance[row, :count], torch.tanh(expected), **EXACT)
+            torch.testing.assert_close(found.logits[row, :count], model.log_scale.exp() * expected, **EXACT)
+        student_sums = oracle.sums(example, inferred[0])
+        torch.testing.assert_close(scores[row, : len(example.candidates)], torch.tanh(student_sums), **EXACT)
+
+
+def test_rows_and_readings_are_the_loops(model):
+    world = small_world()
+    oracle, batch = SmallDataOracle(model, world), collate(world)
+    rows, (reading, _, _) = model.encode_products(batch.products), encoded(model, batch)
+
+    for row, item in zip(rows, world.items, strict=True):  # every item is a candidate
+        torch.testing.assert_close(row, torch.stack(oracle.product(item)), **EXACT)
+    for row, example in enumerate(world.examples):
+        text, image, share = oracle.context(example.turns)
+        torch.testing.assert_close(reading.text[row], text.unsqueeze(0), **EXACT)
+        torch.testing.assert_close(reading.image[row], image.unsqueeze(0), **EXACT)
+        torch.testing.assert_close(reading.photo_share[row], share, **EXACT)
 
 
 def oracle_losses(oracle, examples):
@@ -178,15 +215,14 @@ def oracle_losses(oracle, examples):
                             if g[1][slot]}  # fmt: skip
                 shares = softmax([20.0 * cos(inferred[0][slot], vector) for vector in distinct.values()])
                 state = state - shares[list(distinct).index(value)].log() / batch
-    alpha, weight = CONFIG.loss.alpha, CONFIG.loss.state_weight
+    alpha, weight = CONFIG.model.loss.alpha, CONFIG.model.loss.state_weight
     return alpha * ranking[0] + (1 - alpha) * (ranking[1] + weight * state), ranking[1]
 
 
 def test_the_losses_and_their_gradients_are_the_loops(model):
     world = small_world()
     batch, parameters = collate(world), dict(model.named_parameters())
-    output = model(batch, teacher=True)
-    losses = [loss(output, batch, CONFIG.loss)[0] for loss in (joint_loss, student_loss)]
+    losses = [model.loss(whole(batch, labelled=labelled)).total for labelled in (True, False)]
 
     for found, expected in zip(losses, oracle_losses(SmallDataOracle(model, world), world.examples), strict=True):
         torch.testing.assert_close(found, expected, **EXACT)
@@ -200,6 +236,25 @@ def test_the_losses_and_their_gradients_are_the_loops(model):
             torch.testing.assert_close(one, other, atol=1e-9, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
 
 
+def test_a_shard_with_the_whole_batchs_states_has_the_loops_share_of_them(model):
+    """Each of two processes tells its examples' values from those of both: together they have the whole's loss."""
+    batch = collate(small_world())
+    expected = model.loss(whole(batch)).terms["state_values"]
+
+    def of(own, states):
+        contexts = batch.contexts
+        said = {name: getattr(contexts, name)[own] for name in ("turns", "state_tokens", "state_keep")}
+        part = replace(
+            batch, contexts=replace(contexts, **said), candidates=batch.candidates[own], positive=batch.positive[own]
+        )
+        shard = replace(whole(batch), batch=part, own=own, states=contexts if states else None)
+        return model.loss(shard).terms["state_values"]
+
+    parts = (slice(0, 2), slice(2, 3))
+    torch.testing.assert_close(sum(of(own, True) for own in parts), expected, **EXACT)
+    assert (sum(of(own, False) for own in parts) - expected).abs() > 1e-3  # without them it is another loss
+
+
 def test_without_photos_relevance_is_of_texts_alone(model):
     world = small_world()
     blind = replace(world, examples=tuple(
@@ -207,15 +262,15 @@ def test_without_photos_relevance_is_of_texts_alone(model):
     ))  # fmt: skip
     batch = collate(blind)
 
-    context = model.encode_contexts(batch.contexts)
-    output = model(batch, teacher=True)
-    joint_loss(output, batch, CONFIG.loss)[0].backward()
+    reading, student, _ = encoded(model, batch)
+    model.loss(whole(batch)).total.backward()
 
-    assert not context.photo_share.any()
-    assert not context.image.any()
+    assert not reading.photo_share.any()
+    assert not reading.image.any()
+    before = match(model, batch, reading, student).relevance
     with torch.no_grad():
         model.photo_gate.fill_(1e6)
-    assert torch.equal(model(batch).student.relevance, output.student.relevance)
+    assert torch.equal(match(model, batch, reading, student).relevance, before)
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
@@ -226,12 +281,11 @@ def test_photos_of_no_product_and_texts_of_none_have_finite_gradients(model):
     ))  # fmt: skip
     batch = collate(bare)
 
-    output = model(batch, teacher=True)
-    loss = joint_loss(output, batch, CONFIG.loss)[0]
+    loss = model.loss(whole(batch)).total
     loss.backward()
 
     assert loss.isfinite()
-    assert not output.student_values.is_set.any()
+    assert not encoded(model, batch)[1].values.is_set.any()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
@@ -244,44 +298,65 @@ def test_candidates_of_none_are_all_products_of_every_example(model):
     listed = replace(batch, candidates=torch.arange(products).expand(rows, -1), positive=positive)
 
     assert shared.keep.all()
-    one, other = (model(b, teacher=True) for b in (shared, listed))
-    torch.testing.assert_close(one.student.logits, other.student.logits, atol=1e-12, rtol=0)
-    torch.testing.assert_close(one.teacher.relevance, other.teacher.relevance, atol=1e-12, rtol=0)
-    losses = [joint_loss(output, b, CONFIG.loss)[0] for output, b in ((one, shared), (other, listed))]
+    for state in (1, 2):  # the student's, the teacher's
+        one, other = (match(model, b, encoded(model, b)[0], encoded(model, b)[state]) for b in (shared, listed))
+        torch.testing.assert_close(one.logits, other.logits, atol=1e-12, rtol=0)
+        torch.testing.assert_close(one.relevance, other.relevance, atol=1e-12, rtol=0)
+    losses = [model.loss(whole(b)).total for b in (shared, listed)]
     gradients = [torch.autograd.grad(loss, list(model.parameters()), allow_unused=True) for loss in losses]
     for a, b in zip(*gradients, strict=True):
         assert (a is None) == (b is None)
         assert a is None or torch.allclose(a, b, atol=1e-12, rtol=0)
 
 
-def test_a_student_reads_no_gold_state(model):
-    batch = collate(small_world())
-    plain = model(batch)
-    batch.contexts.state_tokens.fill_(7)
-
-    assert torch.equal(model(batch).student.logits, plain.student.logits)
-    assert plain.teacher_values is None
-
-
 def test_half_precision_of_the_encoders_keeps_losses_single():
-    model = fill(Semantic(CONFIG.model, small_sizes(**SIZES["small_data"]))).eval()
+    model = fill(SmallDataSemantic(CONFIG.model, small_spec(**SPEC))).eval()
     batch = collate(replace(small_world(), pictures=small_world().pictures.float()))
-    single, _ = joint_loss(model(batch, teacher=True), batch, CONFIG.loss)
+    single = model.loss(whole(batch)).total
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = model(batch, teacher=True)
-    loss, _ = joint_loss(output, batch, CONFIG.loss)
+        found = model.loss(whole(batch))
 
-    loss.backward()
-    assert loss.dtype == torch.float32
-    assert abs(loss.item() - single.item()) < 0.1 * abs(single.item())
+    found.total.backward()
+    assert {term.dtype for term in (found.total, *found.terms.values())} == {torch.float32}
+    assert abs(found.total.item() - single.item()) < 0.1 * abs(single.item())
 
 
-# Shared pools.
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("heads", 2), ("layers", 1), ("inner", 11), ("memory", "input"), ("pooling", "mean"), ("photos", "sum"),
+        ("value_mean", "pieces"), ("context", "pooled"), ("state", "values"), ("photo_weight", "attention"),
+        ("text", {"encoder": "bag"}), ("text", {"layers": 1}), ("image", {"projection": "whitened"}),
+        ("image", {"frozen": True}), ("interaction", {"map": "affine"}), ("interaction", {"text_start": "zero"}),
+    ],
+)  # fmt: skip
+def test_choices_of_the_papers_model_and_those_that_are_made_are_no_keys(key, value):
+    path = f"{key}.{next(iter(value))}" if isinstance(value, dict) else key
+    with pytest.raises(ConfigError, match=f"1 fault\n  model.{path}: "):
+        small_config("small_data", **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("ranking", "expected"),
+    [
+        ({}, SampledSoftmax(scale=20)),
+        ({"scale": 5}, SampledSoftmax(scale=5)),
+        ({"kind": "hinge", "margin": 0.5}, Hinge(margin=0.5)),
+    ],
+)
+def test_a_ranking_without_its_kind_is_the_softmax_here(ranking, expected):
+    model = build("small_data", loss={"ranking": ranking})
+
+    assert model.config.loss.ranking == expected
+    assert (model.log_scale is None) == isinstance(expected, Hinge)
+
+
+# Shared negatives.
 
 
 @pytest.fixture(scope="module")
-def pools(shop):
+def drawing(shop):
     pieces = Pieces(*(np.full((n, 1), 3, np.int32) for n in (shop.num_products, len(shop.turn_texts),
                                                              len(shop.state_values))))  # fmt: skip
     features = np.arange(shop.num_products, dtype=np.float32)[:, None]  # a product's feature is its number
@@ -289,10 +364,10 @@ def pools(shop):
 
 
 @pytest.mark.parametrize("pool", [[], [0, 7, 7, 13]])
-def test_a_pool_and_all_positives_are_everyones_candidates(shop, pools, pool):
+def test_a_pool_and_all_positives_are_everyones_candidates(shop, drawing, pool):
     rows = np.array([5, 2, 3])
 
-    batch = pools.shared_batch(rows, np.array(pool, dtype=np.int64))
+    batch = drawing.shared_batch(rows, np.array(pool, dtype=np.int64))
 
     products = batch.products.photos[:, 0].int().tolist()
     shown = [{int(product) for product in shop.positives(row)} for row in rows]
@@ -300,12 +375,12 @@ def test_a_pool_and_all_positives_are_everyones_candidates(shop, pools, pool):
     assert batch.candidates is None
     for positive, expected in zip(batch.positive, shown, strict=True):
         assert {product for product, plus in zip(products, positive, strict=True) if plus} == expected
-    assert torch.equal(batch.contexts.turn_tokens, pools.contexts(rows).turn_tokens)
+    assert torch.equal(batch.contexts.turn_tokens, drawing.contexts(rows).turn_tokens)
 
 
-def test_a_batchs_pool_is_drawn_by_its_seed_epoch_and_step(shop, pools):
-    training = make_config(VARIANTS["small_data"], ["training.pool=11", "training.batch_size=5"]).training
-    steps = TrainingSteps(pools, np.arange(10), training, seed=3)
+def test_a_batchs_pool_is_drawn_by_its_seed_epoch_and_step(shop, drawing):
+    training = make_config(VARIANTS["small_data"], ["training.shared_negatives=11", "training.batch_size=5"]).training
+    steps = TrainingSteps(drawing, np.arange(10), training, seed=3)
 
     def drawn(steps, step):
         return steps[step].products.photos[:, 0].int().tolist()
@@ -315,53 +390,20 @@ def test_a_batchs_pool_is_drawn_by_its_seed_epoch_and_step(shop, pools):
         drawn(steps, 1),
         drawn(steps.at(1), 0),
         drawn(replace(steps, seed=4), 0),
-        drawn(replace(steps, part=1), 0),
+        drawn(replace(steps, labelled=False), 0),
     ]
     assert drawn(steps, 0) not in others
     assert all(batch.candidates is None and batch.positive.any(1).all() for batch in steps)
     assert {p for step in range(2) for p in drawn(steps, step)} <= set(range(shop.num_products))
 
 
-# Options that need one another.
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("model.score_scale=null", "loss.ranking=softmax needs model.score_scale"),
-        ("model.state=slots", "loss.state=values needs model.state=values"),
-        ("loss.ranking=hinge", "training.pool needs loss.ranking=softmax"),
-        ("model.context=attention", "model.photo_weight=attention needs model.context=pooled"),
-        ("model.text.encoder=tables", "model.text.completion needs model.text.encoder=bag and model.image.projection"),
-        ("model.text.encoder=tables", "model.state=values needs model.text.encoder=bag"),
-        ("model.image.projection=learned", "model.text.completion needs model.text.encoder=bag and model.image.proj"),
-        ("model.image.frozen=false", "model.image.projection=whitened needs model.image.frozen=true"),
-        ("model.image.batch_norm=train", "model.image.projection=whitened needs model.image.frozen=true"),
-    ],
-)
-def test_an_option_without_what_it_needs_is_refused(override, message):
-    with pytest.raises(ConfigError, match=f"together: .*{message}"):
-        make_config(VARIANTS["small_data"], [override])
-
-
-def test_all_that_is_missing_is_said_at_once():
-    with pytest.raises(ConfigError) as caught:
-        make_config(VARIANTS["small_data"], ["loss.ranking=hinge", "model.context=attention"])
-
-    assert "training.pool needs" in str(caught.value)
-    assert "model.photo_weight=attention needs" in str(caught.value)
-
-
-def test_features_of_a_file_may_be_whitened_whatever_the_backbone():
-    make_config(VARIANTS["small_data"], ["model.image.frozen=false", "model.image.features=features.npy"])
-
-
 # Training.
 
 
 @pytest.mark.parametrize("rate", [None, 0.25])
-def test_every_trained_parameter_is_in_one_group_and_gates_in_their_own(model, rate):
-    training = CONFIG.training.model_copy(update={"learning_rate": 0.125, "gate_learning_rate": rate})
+def test_every_trained_parameter_is_in_one_group_and_gates_in_their_own(rate):
+    model = build("small_data", gate_learning_rate=rate)
+    training = CONFIG.training.model_copy(update={"learning_rate": 0.125})
     names = {id(parameter): name for name, parameter in model.named_parameters()}
 
     groups = make_optimizer(model, training).param_groups
@@ -370,7 +412,8 @@ def test_every_trained_parameter_is_in_one_group_and_gates_in_their_own(model, r
     together = [name for group in held for name in group]
     assert len(together) == len(set(together))
     assert set(together) == {name for name in names.values() if not name.startswith("completion.")}
-    assert {"photo_gate", "context.photo_position", "context.sink", "student.position", "student.unset"} == set(held[1])
+    gates = {"photo_gate", "context.photo_position", "context.sink", "state.student.position", "state.student.unset"}
+    assert set(held[1]) == gates
     assert [group["lr"] for group in groups] == [0.125, rate or 0.125]
 
 
@@ -383,7 +426,11 @@ def test_the_papers_model_has_no_gates():
 
 
 def test_the_moving_average_warms_up_to_its_decay():
-    mean, now = formula((3, 5), 1), formula((3, 5), 2)
-    for steps, decay in ((1, 2 / 11), (8, 9 / 18), (100_000, 0.9)):
-        expected = decay * mean + (1 - decay) * now
-        torch.testing.assert_close(moving_average(0.9)(mean, now, steps), expected, atol=1e-12, rtol=0)
+    for steps, decay in ((0, 0), (1, 2 / 11), (8, 9 / 18), (100_000, 0.9)):
+        start, now = formula((3, 5), 1), formula((3, 5), 2)
+        model = torch.nn.ParameterList([start.clone()])
+        average = MovingAverage(model, 0.9)
+        with torch.no_grad():
+            model[0].copy_(now)
+        average.update(model, steps)
+        torch.testing.assert_close(average.model[0].data, decay * start + (1 - decay) * now, atol=1e-12, rtol=0)

@@ -19,7 +19,7 @@ from semantic.datasets.reading.corpus import open_corpus
 from semantic.datasets.simulator import simulate
 from semantic.datasets.store.store import Store, open_store
 from semantic.dst.schema import MMD
-from semantic.models.semantic.paper import Semantic
+from semantic.models.interface import Model
 from semantic.runs.folder import RunFolder
 from semantic.runtime.progress import Progress
 from semantic.training.loop import train
@@ -35,6 +35,10 @@ TINY: Mapping[str, Any] = {
     "training": {"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "threads": 1},
 }
 """Every section of a run that trains in a moment."""
+
+SMALL_DATA: Mapping[str, Any] = {"name": "semantic_small_data", "dim": 16, "text": {"vocabulary": 300}}
+TWO_TOWER: Mapping[str, Any] = {"name": "two_tower:TwoTower", "dim": 17, "text": {"vocabulary": 300}}
+"""Sections for other models: the package's second, and one by its import path that reads neither photos nor states."""
 
 
 def make_dataset(folder: Path, *, dialogues: int = DIALOGUES, products: int = PRODUCTS, masked: int = MASKED) -> Path:
@@ -87,9 +91,9 @@ def colour_features(store: Store, file: Path) -> Path:
     return file
 
 
-def tiny_values(store: Path, features: Path | None = None) -> dict[str, Any]:
-    """`TINY` on a store, with image features from a file where one is given."""
-    values: dict[str, Any] = json.loads(json.dumps(TINY))
+def tiny_values(store: Path, features: Path | None = None, *, model: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`TINY` on a store, with image features from a file where one is given, and with another `model` section."""
+    values: dict[str, Any] = json.loads(json.dumps({**TINY, "model": model or TINY["model"]}))
     values["data"]["store"] = str(store)
     if features is not None:
         values["model"]["image"] = {"features": str(features)}
@@ -117,7 +121,7 @@ class Listener(Progress):
 
 
 def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
-    return Semantic.from_pretrained(folder.model).state_dict()
+    return Model.from_pretrained(folder.model).state_dict()
 
 
 def same_weights(first: RunFolder, second: RunFolder) -> bool:
@@ -172,13 +176,14 @@ def tiny(shop_path: Path, shop_features: Path):
     return configure
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def config(shop_path: Path, shop_features: Path) -> Config:
     """Three epochs with D_F and D_P."""
     overrides = (f"data.unlabelled=[{STATELESS}]", "data.labelled_share=0.5", "training.epochs=3")
     return make_config(tiny_values(shop_path, shop_features), overrides)
 
 
-@pytest.fixture(scope="module")
-def run(config: Config, tmp_path_factory) -> RunFolder:
+@pytest.fixture(scope="session")
+def run(config: Config, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run of `config`. Nobody changes its folder."""
     return train(config, runs=tmp_path_factory.mktemp("runs"))

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from semantic.bench.records import DIRECT_FORM, Figure, Growth, Line, Result
-from semantic.report.curves import Chart, Series, chart
+from semantic.report.drawing import Curve, line_chart
 from semantic.report.pages import write_page
+from semantic.report.svg import inline_svg
 from semantic.runtime.errors import DataError
 from semantic.runtime.files import write_text
 
@@ -161,7 +162,7 @@ def write(result: Result, folder: Path) -> tuple[Path, ...]:
         machine=machine_line(result),
         subject=subject_line(result),
         rows=[(line, row(line)) for line in result.lines],
-        panels=[_panel(growth) for growth in result.growth if len(growth.points) > 1],
+        panels=[_panel(growth, f"growth-{i}") for i, growth in enumerate(result.growth) if len(growth.points) > 1],
         span=span,
         power=power,
         duration_of=duration,
@@ -170,17 +171,18 @@ def write(result: Result, folder: Path) -> tuple[Path, ...]:
     return data, table, page
 
 
-def _panel(growth: Growth) -> dict[str, Any]:
+def _panel(growth: Growth, name: str) -> dict[str, Any]:
     """The plots of one growth: seconds and MiB over size, both axes logarithmic; dashed what was not measured."""
-    times = Series([(point.size, point.timing.seconds) for point in growth.points], OURS)
-    direct = Series([(point.size, point.timing.seconds) for point in growth.direct], DIRECT, dashed=True)
-    memory = Series([(size, held / (1 << 20)) for size, held in growth.memory], OURS)
+    times = Curve([(point.size, point.timing.seconds) for point in growth.points], OURS, dots=True)
+    direct = Curve([(point.size, point.timing.seconds) for point in growth.direct], DIRECT, dashed=True)
+    memory = Curve([(size, held / (1 << 20)) for size, held in growth.memory], OURS, dots=True)
+    subject = f"{growth.what} by {growth.against}"
     return {
         "growth": growth,
-        "time": _chart([times, direct]),
-        "memory": _chart([memory]) if len(memory.points) > 1 else None,
+        "time": _plot([times, direct], f"seconds of {subject}", f"{name}-time"),
+        "memory": _plot([memory], f"memory of {subject}", f"{name}-memory") if len(memory.points) > 1 else None,
     }
 
 
-def _chart(series: Sequence[Series]) -> Chart:
-    return chart(series, width=420, height=230, left=52, log=True)
+def _plot(curves: Sequence[Curve], label: str, name: str) -> str:
+    return inline_svg(line_chart(curves, 420, 230, log=True), label, name)

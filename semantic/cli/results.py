@@ -12,13 +12,13 @@ from semantic.cli.console import err, out, print_line, progress
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.", show_default=False)],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for report.html, table.md and table.csv.")] = Path(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex and table.csv.")] = Path(
         "report"
     ),
     turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.")] = 12,
     seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.")] = 0,
 ) -> None:
-    """The table of runs in the terminal, as Markdown, CSV, and an HTML page with curves and a gallery."""
+    """The table of runs in the terminal, as Markdown, LaTeX and CSV, and an HTML page with curves and a gallery."""
     from semantic.datasets.store.store import open_store
     from semantic.report.pages import report_page
     from semantic.report.printing import load_runs, print_table, table, unfinished_runs, write
@@ -68,4 +68,5 @@ def recommend(
         )
     )
     if page is not None:
-        print_line(f"page: {recommend_page(store, dialogue_for_page(turns, store), products, page)}", err)
+        shown = dialogue_for_page(turns, store)
+        print_line(f"page: {recommend_page(store, shown, products, page, explanations=found.explanations)}", err)

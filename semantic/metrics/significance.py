@@ -1,53 +1,86 @@
-"""Is one variant better than another on the same queries, or lucky? A paired test over dialogues."""
+"""Paired tests of methods on the same queries, by permutation over dialogues, and the correction for several tests."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
+from scipy.stats import permutation_test
 
 Values = Sequence[float] | np.ndarray
 Key = TypeVar("Key", bound=Hashable)
 
 FLIPS = 10_000
-FLIPS_AT_ONCE = 1_000  # bounds the matrix of signs
+SIGNS_AT_ONCE = 250_000  # bounds the memory of the permutations
 
 
 def paired_test(
     first: Values, second: Values, groups: Sequence[Hashable], *, flips: int = FLIPS, seed: int = 0
 ) -> float:
-    """Two-sided p-value of a paired sign-flip permutation test on per-query values [query] of two methods.
+    """Two-sided p-value of a paired permutation test on per-query values [query] of two methods: `paired_tests` of one pair."""
+    return paired_tests({0: first, 1: second}, groups, flips=flips, seed=seed)[0, 1]
+
+
+def paired_tests(
+    values: Mapping[Key, Values], groups: Sequence[Hashable], *, flips: int = FLIPS, seed: int = 0
+) -> dict[tuple[Key, Key], float]:
+    """Two-sided p-values of paired permutation tests on per-query values [query], one of each pair of methods.
 
         p = (1 + |{flips : |T_flipped| >= |T|}|) / (1 + flips),     T = sum over queries of first - second
 
-    If the methods were alike, either could have given either value: each difference keeps or changes its sign with
-    even odds. Queries of one group (a dialogue) change it together, as their outcomes hang together. The smallest p
-    there is is 1 / (1 + flips).
+    If two methods were alike, either could have given either value: each difference keeps or changes its sign with
+    even odds. Queries of one group (a dialogue) change sign together, because their outcomes depend on each other. The
+    smallest p is 1 / (1 + flips). Where the 2^groups patterns of signs are no more than `flips`, each is taken once and
+    p is exact: the share of the patterns with |T_flipped| >= |T|. The test is `scipy.stats.permutation_test` with
+    permutation_type="samples".
 
     Raises:
-        ValueError: the three differ in length.
+        ValueError: a method's values and the groups differ in length.
     """
-    if not len(first) == len(second) == len(groups):
+    lengths = {len(method) for method in values.values()}
+    if lengths - {len(groups)}:
         raise ValueError(
-            f"paired_test: expected one value of each method and one group a query, "
-            f"got {len(first)}, {len(second)} and {len(groups)}"
+            f"paired_tests: expected one value of each method and one group a query, "
+            f"got {', '.join(str(len(method)) for method in values.values())} and {len(groups)}"
         )
+    pairs = list(combinations(values, 2))
+    if not pairs:
+        return {}
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    differences = np.bincount(
-        [numbers[group] for group in groups], weights=np.asarray(first) - np.asarray(second), minlength=1
-    )
-    generator = np.random.default_rng(seed)
+    rows = [numbers[group] for group in groups]
+    # scipy asks for two observations at least; a group whose difference is zero changes no sum.
+    size = max(2, len(numbers))
+    differences = np.stack(
+        [np.bincount(rows, np.asarray(values[a]) - np.asarray(values[b]), size) for a, b in pairs], axis=1
+    )  # [group, pair]
     # Sums that are equal in exact arithmetic may differ in their last bits, and must count as reached.
-    reached = abs(differences.sum()) - 1e-9 * np.abs(differences).sum()
-    count = 0
-    for start in range(0, flips, FLIPS_AT_ONCE):
-        signs = generator.integers(0, 2, size=(min(FLIPS_AT_ONCE, flips - start), len(differences))) * 2 - 1
-        count += int((np.abs(signs @ differences) >= reached).sum())
-    return (1 + count) / (1 + flips)
+    reached = abs(differences.sum(axis=0)) - 1e-9 * np.abs(differences).sum(axis=0)
+
+    def reaches(signs: np.ndarray, axis: int) -> np.ndarray:
+        """[..., pair]: 1 where the flipped sum is as large as the observed one."""
+        return (np.abs(np.moveaxis(signs, axis, -1) @ differences) >= reached).astype(float)
+
+    # The permuted sample is the signs themselves, so that one set of flips serves all pairs.
+    with np.errstate(over="ignore"):  # scipy 1.15 counts the patterns of signs as a float
+        found = permutation_test(
+            (np.ones(size),),
+            reaches,
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=flips,
+            batch=max(1, SIGNS_AT_ONCE // size),
+            alternative="greater",
+            rng=np.random.default_rng(seed),
+        )
+    return {pair: float(p) for pair, p in zip(pairs, found.pvalue, strict=True)}
 
 
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     """p-values corrected for their number (Holm, 1979): sorted ascending, p_(i) * (m - i) for i = 0 .. m - 1, made
     non-decreasing and cut at 1. Rejecting where the result is below a level keeps the chance of any false claim there.
+
+    scipy has no Holm correction (`false_discovery_control` is another criterion), and statsmodels, which has it, would be
+    a large dependency for these lines.
     """
     adjusted: dict[Key, float] = {}
     highest = 0.0

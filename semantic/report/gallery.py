@@ -1,8 +1,7 @@
-"""What a page shows of dialogues and products: photos as data URIs, speech bubbles, and chosen test turns."""
+"""What a page shows of dialogues and products: photos as data URIs, speech bubbles, and test turns."""
 
 import base64
 import io
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from semantic.datasets.store.store import Store
+from semantic.report.explanations import Explanation, explanations_of_query
 from semantic.runtime.errors import DataError
 
 JPEG_QUALITY = 80
@@ -41,23 +41,6 @@ class Bubble:
 
 
 @dataclass(frozen=True)
-class Attention:
-    """Weights over the slots, a column a source, with the weight that full colour stands for."""
-
-    sources: tuple[str, ...]
-    slots: tuple[tuple[str, tuple[float, ...]], ...]
-    full: float
-
-    @classmethod
-    def of(cls, slots: Sequence[str], sources: dict[str, Sequence[float]]) -> "Attention":
-        """Full colour is the largest weight, and at least twice an even share: attention that is near even looks even."""
-        full = max([2 / len(slots), *(max(weights) for weights in sources.values())])
-        columns = list(sources.values())
-        rows = tuple((slot, tuple(column[i] for column in columns)) for i, slot in enumerate(slots))
-        return cls(tuple(sources), rows, full)
-
-
-@dataclass(frozen=True)
 class Exhibit:
     """One test turn of the gallery."""
 
@@ -71,7 +54,7 @@ class Exhibit:
     state: tuple[tuple[str, str], ...] | None
     gold: tuple[Card, ...]
     top: tuple[Card, ...]
-    attention: Attention
+    explanations: tuple[Explanation, ...]
 
 
 class Showcase:
@@ -107,8 +90,15 @@ class Showcase:
         pairs = zip(self.store.slots, values.tolist(), strict=True)
         return tuple((slot, self.store.state_values[value]) for slot, value in pairs if value > 0)
 
-    def exhibit(self, query: dict[str, Any], why: str, context_turns: int) -> Exhibit:
-        """A row of a run's queries.parquet as shown, with the `context_turns` turns before it."""
+    def exhibit(
+        self, query: dict[str, Any], why: str, context_turns: int, named: Sequence[dict[str, Any]] = ()
+    ) -> Exhibit:
+        """A row of a run's queries.parquet as shown, with the `context_turns` turns before it and the explanations that
+        the run's summary has `named`.
+
+        Raises:
+            DataError: the row is of another store, or its explanations have not one weight a label.
+        """
         store, row, target = self.store, query["dialogue_row"], query["turn"]
         if row >= len(store.dialogue_names) or store.dialogue_names[row] != query["dialogue"]:
             raise DataError(
@@ -135,56 +125,9 @@ class Showcase:
             state=self.state(target - 1) if target > first else None,
             gold=tuple(gold),
             top=tuple(top),
-            attention=_attention(store.slots, query),
+            explanations=explanations_of_query(named, query),
         )
 
 
 def _rank(above: int, tied: int) -> str:
     return f"{above + 1:,}" if tied < 2 else f"{above + 1:,} to {above + tied:,}"
-
-
-def _attention(slots: Sequence[str], query: dict[str, Any]) -> Attention:
-    """The dialogue's, the best product's, and, where it is another one, the first hit's."""
-    sources = {"dialogue text": query["attention_context_text"], "dialogue photos": query["attention_context_image"]}
-    shown = {"#1": 0} | {f"#{i + 1} (hit)": i for i, hit in enumerate(query["top_hit"]) if hit and i > 0}
-    for label, place in list(shown.items())[:2]:
-        sources[f"{label} text"] = query["attention_top_text"][place]
-        sources[f"{label} photo"] = query["attention_top_image"][place]
-    return Attention.of(slots, sources)
-
-
-CHOICE_COLUMNS = ["dialogue_row", "turn", "above", "standard/ndcg@5"]
-"""What `choose` reads of a query."""
-
-
-def choose(queries: Sequence[dict[str, Any]], turns: int, seed: int = 0) -> list[tuple[dict[str, Any], str]]:
-    """At most `turns` queries, each with why it is shown: a third of the best by NDCG@5 (standard), a third of the
-    worst, the rest drawn. Equal values are ordered by the place of the best positive, then by the seed; a dialogue
-    comes twice only when there are too few.
-    """
-    pool = list(queries)
-    random.Random(seed).shuffle(pool)
-    ordered = sorted(pool, key=lambda query: (-query["standard/ndcg@5"], min(query["above"])))
-    third = turns // 3
-    chosen: list[tuple[dict[str, Any], str]] = []
-    taken: set[tuple[int, int]] = set()
-    for candidates, wanted, why in (
-        (ordered, third, "among the best"),
-        (ordered[::-1], third, "among the worst"),
-        (pool, turns - 2 * third, "drawn at random"),
-    ):
-        chosen += [(query, why) for query in _take(candidates, wanted, taken)]
-    return chosen
-
-
-def _take(queries: Sequence[dict[str, Any]], wanted: int, taken: set[tuple[int, int]]) -> list[dict[str, Any]]:
-    """The first `wanted` queries that are not taken, those of dialogues not shown yet before the others."""
-    result: list[dict[str, Any]] = []
-    for repeat in (False, True):
-        for query in queries:
-            key = (query["dialogue_row"], query["turn"])
-            shown = query["dialogue_row"] in {dialogue for dialogue, _ in taken}
-            if len(result) < wanted and key not in taken and (repeat or not shown):
-                taken.add(key)
-                result.append(query)
-    return result

@@ -1,6 +1,5 @@
 """Pages a researcher shows around: each one HTML file with everything in it, photos too; no script, no network."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -9,21 +8,28 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from semantic.datasets.store.store import Store
-from semantic.report.curves import Chart, Series, chart
-from semantic.report.gallery import CHOICE_COLUMNS, Attention, Bubble, Exhibit, Showcase, choose
-from semantic.report.tables import COMPARED, PROTOCOLS, ResultTable, Row, short, table
+from semantic.report.choosing import CHOICE_COLUMNS, choose
+from semantic.report.comparison import COMPARED
+from semantic.report.drawing import line_chart
+from semantic.report.explanations import explanations_of_products
+from semantic.report.figures import loss_terms, validation_curves, write_figures
+from semantic.report.frame import PROTOCOLS
+from semantic.report.gallery import Bubble, Exhibit, Showcase
+from semantic.report.svg import inline_svg
+from semantic.report.tables import ResultTable, Row, short, table
 from semantic.runs.reading import Run
 from semantic.runtime.errors import DataError
 from semantic.runtime.files import write_text
 
 NEGATIVES_SHOWN = 5
+PRODUCTS_EXPLAINED = 3
 
 
 def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns: int = 12, seed: int = 0) -> Path:
-    """Write the page of a set of runs: the table, how training went, what the runs were, and a gallery of `turns`.
+    """Write the page of a set of runs and return its path: the table, how training went, the runs, a gallery of `turns`.
 
-    The gallery is of the first section's best variant, its first run that kept its queries; `seed` draws its random third. Without a
-    store there is none.
+    The figures are also written as files, into the folder `figures` beside the page. The gallery is of the first section's
+    best variant, its first run that kept its queries; `seed` draws its random third. Without a store there is none.
 
     Raises:
         DataError: there are no runs, or the gallery's run was evaluated on another store.
@@ -35,6 +41,8 @@ def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns
     variants: dict[str, list[Run]] = {}
     for run in runs:
         variants.setdefault(run.name, []).append(run)
+    write_figures(variants, Path(out).parent / "figures")
+    validation = validation_curves(variants)
     return write_page(
         out,
         "report.html",
@@ -44,15 +52,17 @@ def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns
         leaders=[_leaders(section.rows) for section in result.sections],
         variants=variants,
         colours={name: number for number, name in enumerate(variants)},
-        validation=_validation(variants),
-        terms={name: _terms(members, colour) for colour, (name, members) in enumerate(variants.items())},
+        validation=inline_svg(line_chart(validation), "validation NDCG@5 by epoch", "validation")
+        if validation
+        else None,
+        terms={name: _term_panels(members, colour) for colour, (name, members) in enumerate(variants.items())},
         shown=shown,
         exhibits=exhibits,
     )
 
 
 def inspect_page(store: Store, dialogue: int, out: Path | str) -> Path:
-    """Write the page of a prepared store: its counts, what was rejected, and the dialogue in row `dialogue`.
+    """Write the page of a prepared store and return its path: counts, what was rejected, the dialogue in row `dialogue`.
 
     Raises:
         DataError: the store has no such row.
@@ -92,11 +102,16 @@ def recommend_page(
     dialogue_turns: Sequence[Mapping[str, Any]],
     recommendations: Sequence[Mapping[str, Any]],
     out: Path | str,
+    explanations: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write the page of one dialogue's recommendations, best first.
+    """Write the page of one dialogue's recommendations, best first, and return its path.
 
-    A turn has `speaker`, `text` and `images` (product ids); a recommendation `product` (id), `score`, and the product's
-    attention over the store's slots, `attention_text` and `attention_image`.
+    A turn has `speaker`, `text` and `images` (product ids), a recommendation `product` (id) and `score`. An explanation
+    is shown for the first products; it has `title`, `labels`, `query` {source: weights [label]} and `products`
+    {source: weights [product, label]}, the products in the order of the recommendations.
+
+    Raises:
+        DataError: an explanation has not one weight a label.
     """
     showcase = Showcase(store)
     bubbles = [
@@ -107,11 +122,6 @@ def recommend_page(
         showcase.card(one["product"], rank=str(place), score=one["score"])
         for place, one in enumerate(recommendations, start=1)
     ]
-    columns = {
-        f"#{place} {kind}": one[key]
-        for place, one in enumerate(recommendations[:3], start=1)
-        for kind, key in (("text", "attention_text"), ("photo", "attention_image"))
-    }
     return write_page(
         out,
         "recommend.html",
@@ -119,11 +129,12 @@ def recommend_page(
         bubbles=bubbles,
         cards=cards,
         num_products=store.num_products,
-        attention=Attention.of(store.slots, columns) if columns else None,
+        explanations=explanations_of_products(explanations, PRODUCTS_EXPLAINED),
     )
 
 
 def write_page(out: Path | str, template: str, **values: Any) -> Path:
+    """Write a page from a template with these values and return its path."""
     environment = Environment(
         loader=FunctionLoader(_template),
         autoescape=True,
@@ -178,34 +189,13 @@ def _gallery(
             showcase = Showcase(store)
             whole = run.whole_queries([query["row"] for query, _ in chosen])
             pairs = zip(whole, chosen, strict=True)
-            return run, [showcase.exhibit(query, why, run.context_turns) for query, (_, why) in pairs]
+            return run, [showcase.exhibit(query, why, run.context_turns, run.explanations) for query, (_, why) in pairs]
     return None, []
 
 
-def _validation(variants: Mapping[str, Sequence[Run]]) -> Chart | None:
-    """Validation NDCG@5 (standard, per cent) over epochs: a line a run, the variant's colour, the best epoch marked."""
-    protocol, metric = COMPARED
-    series = []
-    for colour, runs in enumerate(variants.values()):
-        for run in runs:
-            points = [(e["epoch"], 100 * e["valid"][protocol][metric]) for e in run.epochs if "valid" in e]
-            series.append(Series(points, colour, run.summary.get("best_epoch")))
-    return chart(series, width=560, height=240) if any(one.points for one in series) else None
-
-
-def _terms(runs: Sequence[Run], colour: int) -> list[dict[str, Any]]:
-    """A small chart a term of the training loss, a line a run, with its mean over runs in the first and last epoch."""
-    panels = []
-    for part, suffix in (("train", ""), ("train_unlabelled", ", unlabelled")):
-        for name in dict.fromkeys(name for run in runs for epoch in run.epochs for name in epoch.get(part, {})):
-            lines = [[(e["epoch"], e[part][name]) for e in run.epochs if name in e.get(part, {})] for run in runs]
-            lines = [line for line in lines if line]
-            panels.append(
-                {
-                    "name": name.replace("_", " ") + suffix,
-                    "chart": chart([Series(line, colour) for line in lines], width=300, height=130, most_ticks=3),
-                    "first": statistics.fmean(line[0][1] for line in lines),
-                    "last": statistics.fmean(line[-1][1] for line in lines),
-                }
-            )
-    return panels
+def _term_panels(runs: Sequence[Run], colour: int) -> list[dict[str, Any]]:
+    """Of each term of a variant's loss, the numbers of its caption and its figure."""
+    return [
+        {"term": term, "svg": inline_svg(term.figure(), f"{term.name} by epoch", f"term-{colour}-{number}")}
+        for number, term in enumerate(loss_terms(runs, colour))
+    ]

@@ -1,24 +1,23 @@
-"""What a set of runs says, as numbers: variants averaged over seeds and folds and compared, floors beneath them.
+"""The results of a set of runs as one table: variants averaged over seeds and folds and compared, floors beneath them.
 
 Rows of one split of one store stand together; both protocols are always there.
 """
 
-import statistics
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import fmean
 
-from semantic.metrics.significance import holm, paired_test
+import pandas as pd
+
+from semantic.report.comparison import COMPARED, LEVEL, compare
+from semantic.report.frame import COLUMNS, PROTOCOLS, results_frame
 from semantic.runs.reading import Run
 
-PROTOCOLS = ("standard", "released")
 PROTOCOL_NOTES = {
     "standard": "one ranking of all candidates, ties by expectation",
     "released": "as the paper's code computes it: positives do not compete, ties favour them",
 }
-COMPARED = ("standard", "ndcg@5")
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,6 @@ class Cell:
 
     mean: float
     deviation: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Cell":
-        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
     def text(self, separator: str = " ") -> str:
         """Per cent with one decimal: "41.2 ± 0.6", the deviation only where the runs differ."""
@@ -55,6 +50,17 @@ class Row:
     beats: tuple[str, ...] = ()
     tie_rate: float = 0.0
 
+    @property
+    def title(self) -> str:
+        """ "a  best (n=3)": the letter, the label, and the number of runs of a variant."""
+        if self.kind == "floor":
+            return self.label
+        return (f"{self.letter}  " if self.letter else "") + f"{self.label} (n={self.runs})"
+
+    def marks(self, key: tuple[str, str]) -> tuple[str, ...]:
+        """The letters raised beside the cell of this (protocol, metric)."""
+        return self.beats if key == COMPARED else ()
+
 
 @dataclass(frozen=True)
 class Section:
@@ -73,9 +79,22 @@ class Section:
     def heading(self, protocol: str) -> str:
         return f"{Path(self.store).name}, {self.split} split, {protocol} protocol: {PROTOCOL_NOTES[protocol]}"
 
+    def texts(self, protocol: str, written: Callable[[Cell, tuple[str, ...]], str]) -> pd.DataFrame:
+        """The table as people read it [row, metric]: each cell and its marks as `written` writes them."""
+        cells = [
+            [written(row.cells[protocol, metric], row.marks((protocol, metric))) for metric in self.metrics]
+            for row in self.rows
+        ]
+        return pd.DataFrame(cells, [row.title for row in self.rows], list(map(short, self.metrics)))
+
 
 @dataclass(frozen=True)
 class ResultTable:
+    """The results of a set of runs: `frame` holds them all, a line a row, protocol and metric (`COLUMNS`; values are
+    fractions, `beats` the names of the variants that are significantly worse); `sections` arrange them for people.
+    """
+
+    frame: pd.DataFrame
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -84,11 +103,19 @@ class ResultTable:
 def table(runs: Sequence[Run], unfinished: Sequence[Path] = ()) -> ResultTable:
     """The table of the runs: variants in order of name with mean and deviation over runs, floors beneath.
 
-    Two variants with per-query results on the same queries are compared by `paired_test` on NDCG@5 (standard), each
-    query's value the mean over the variant's runs; p-values are corrected by `holm` within a section.
+    Two variants with per-query results on the same queries are compared (`compare`), within a section.
     """
-    grouped = _group(runs, lambda run: (run.summary["store"], run.summary["split"]))
-    sections = tuple(_section(store, split, members) for (store, split), members in grouped.items())
+    grouped: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        grouped.setdefault((run.summary["store"], run.summary["split"]), []).append(run)
+    frames, sections = [], []
+    for members in grouped.values():
+        variants: dict[str, list[Run]] = {}
+        for run in members:
+            variants.setdefault(run.name, []).append(run)
+        p_values, better = compare(variants)
+        frames.append(results_frame(members, better))
+        sections.append(_section(frames[-1], variants, p_values, better))
     notes = ["Per cent; mean ± standard deviation over runs. P precision, R recall, N NDCG."]
     if any(section.p_values for section in sections):
         notes.append(
@@ -105,88 +132,47 @@ def table(runs: Sequence[Run], unfinished: Sequence[Path] = ()) -> ResultTable:
         if row.tie_rate > 0
     ]
     warnings += [f"{path}: not finished, left out." for path in unfinished]
-    return ResultTable(sections, tuple(notes), tuple(warnings))
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    return ResultTable(frame, tuple(sections), tuple(notes), tuple(warnings))
 
 
-def _group(items: Iterable[Any], key: Callable[[Any], Hashable]) -> dict[Any, list[Any]]:
-    groups: dict[Any, list[Any]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
-
-
-def _section(store: str, split: str, runs: Sequence[Run]) -> Section:
-    variants = _group(runs, lambda run: run.name)
-    several = len({run.summary["experiment"] for run in runs}) > 1
+def _section(
+    frame: pd.DataFrame,
+    variants: dict[str, list[Run]],
+    p_values: dict[tuple[str, str], float],
+    better: dict[str, tuple[str, ...]],
+) -> Section:
+    several = len({run.summary["experiment"] for runs in variants.values() for run in runs}) > 1
     letters = {name: _letter(number) for number, name in enumerate(variants)}
-    p_values, better = _compare({letters[name]: members for name, members in variants.items()})
-    rows = [
-        Row(
-            name=name,
-            label=name if several else members[0].summary["variant"],
-            kind="variant",
-            runs=len(members),
-            cells=_cells([run.summary["protocols"] for run in members]),
-            letter=letters[name] if len(variants) > 1 else "",
-            beats=tuple(sorted(better.get(letters[name], ()))),
-            tie_rate=statistics.fmean(run.summary["tie_rate"] for run in members),
-        )
-        for name, members in variants.items()
-    ]
-    for floor in dict.fromkeys(name for run in runs for name in run.summary["floors"]):
-        members = [run.summary["floors"][floor] for run in runs if floor in run.summary["floors"]]
-        rows.append(Row(floor, floor, "floor", len(members), _cells(members)))
-    metrics = tuple(m for m in dict.fromkeys(m for _, m in rows[0].cells) if all(_has(row, m) for row in rows))
-    return Section(store, split, metrics, tuple(rows), p_values)
-
-
-def _cells(protocols: Sequence[dict[str, dict[str, float]]]) -> dict[tuple[str, str], Cell]:
-    return {
-        (protocol, metric): Cell.of([values[protocol][metric] for values in protocols])
-        for protocol in PROTOCOLS
-        for metric in protocols[0][protocol]
-        if all(metric in values[protocol] for values in protocols)
-    }
-
-
-def _has(row: Row, metric: str) -> bool:
-    return all((protocol, metric) in row.cells for protocol in PROTOCOLS)
+    rows = []
+    for (name, kind), lines in frame.groupby(["name", "kind"], sort=False):
+        cells = {(line.protocol, line.metric): Cell(line.mean, line.deviation) for line in lines.itertuples()}
+        row = Row(name, name, kind, int(lines["runs"].iloc[0]), cells)
+        if kind == "variant":
+            runs = variants[name]
+            row = Row(
+                name=name,
+                label=name if several else runs[0].summary["variant"],
+                kind=kind,
+                runs=len(runs),
+                cells=cells,
+                letter=letters[name] if len(variants) > 1 else "",
+                beats=tuple(letters[other] for other in better.get(name, ())),
+                tie_rate=fmean(run.summary["tie_rate"] for run in runs),
+            )
+        rows.append(row)
+    metrics = tuple(
+        metric
+        for metric in dict.fromkeys(metric for _, metric in rows[0].cells)
+        if all((protocol, metric) in row.cells for row in rows for protocol in PROTOCOLS)
+    )
+    store, split = frame["store"].iloc[0], frame["split"].iloc[0]
+    return Section(store, split, metrics, tuple(rows), {(letters[a], letters[b]): p for (a, b), p in p_values.items()})
 
 
 def _letter(number: int) -> str:
     """a, b, ..., z, aa, ab, ..."""
     return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
-
-
-def _compare(variants: dict[str, Sequence[Run]]) -> tuple[dict[tuple[str, str], float], dict[str, set[str]]]:
-    """Corrected p-values of pairs with the same queries, and who is significantly better than whom."""
-    values = {letter: _mean_over_runs(runs) for letter, runs in variants.items()}
-    pairs = [(a, b) for a in values for b in values if a < b and values[a] and values[a].keys() == values[b].keys()]
-    raw, ahead = {}, {}
-    for first, second in pairs:
-        keys = sorted(values[first])
-        one, two = ([values[letter][key] for key in keys] for letter in (first, second))
-        raw[first, second] = paired_test(one, two, [dialogue for dialogue, _ in keys])
-        ahead[first, second] = sum(one) > sum(two)
-    corrected = holm(raw)
-    better: dict[str, set[str]] = {}
-    for (first, second), p in corrected.items():
-        if p < LEVEL:
-            winner, loser = (first, second) if ahead[first, second] else (second, first)
-            better.setdefault(winner, set()).add(loser)
-    return corrected, better
-
-
-def _mean_over_runs(runs: Sequence[Run]) -> dict[tuple[int, int], float]:
-    """(dialogue row, turn row) -> the query's mean over the runs that rank it; empty where a run has no such file."""
-    held: dict[tuple[int, int], list[float]] = {}
-    for run in runs:
-        values = run.query_values("/".join(COMPARED))
-        if not values:
-            return {}
-        for key, value in values.items():
-            held.setdefault(key, []).append(value)
-    return {key: statistics.fmean(values) for key, values in held.items()}
 
 
 def short(metric: str) -> str:

@@ -7,13 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow.parquet as pq
 
 from semantic.config.loading import read_values
 from semantic.runtime.errors import DataError
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
-SUMMARY_KEYS = ("experiment", "variant", "seed", "fold", "split", "store", "slots", "protocols", "tie_rate", "floors")
+SUMMARY_KEYS = ("experiment", "variant", "seed", "fold", "split", "store", "protocols", "tie_rate", "floors")
+EXPLANATION_KEYS = ("title", "labels", "query", "products")
+QUERIES = "queries.parquet"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,13 @@ class Run:
         """The run among those of its variant: "seed 1, fold 2"."""
         fold = self.summary["fold"]
         return f"seed {self.summary['seed']}" + ("" if fold is None else f", fold {fold}")
+
+    @property
+    def explanations(self) -> list[dict[str, Any]]:
+        """The tables by which the run's model explains a ranking: of each its title, its labels, and the sources of the
+        query and of a product that have a column in queries.parquet. Empty where the summary names none.
+        """
+        return self.summary.get("explanations") or []
 
     @cached_property
     def epochs(self) -> list[dict[str, Any]]:
@@ -57,28 +67,61 @@ class Run:
         data = read_values(self.config_text).get("data")
         return int(data.get("context_turns", CONTEXT_TURNS)) if isinstance(data, dict) else CONTEXT_TURNS
 
+    @property
+    def has_queries(self) -> bool:
+        """Whether the run kept its results of each query."""
+        return (self.path / QUERIES).is_file()
+
     def queries(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         """These columns of every query of the evaluated split, in order; none where the run kept no such file."""
-        file = self.path / "queries.parquet"
-        if not file.is_file():
-            return []
-        self._check_columns(file, columns)
-        return pq.read_table(file, columns=list(columns)).to_pylist()
+        return self._read(columns).to_pylist() if self.has_queries else []
+
+    def query_values(self, column: str) -> pd.Series:
+        """One column of queries.parquet by (dialogue row, turn row); empty where the run kept no such file."""
+        keys = ["dialogue_row", "turn"]
+        if not self.has_queries:
+            return pd.Series([], index=pd.MultiIndex.from_arrays([[], []], names=keys), dtype=float, name=column)
+        return self._read([*keys, column]).to_pandas().set_index(keys)[column]
 
     def whole_queries(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """All columns of the queries in these rows."""
-        return pq.read_table(self.path / "queries.parquet").take(list(rows)).to_pylist()
+        """All columns of the queries in these rows.
 
-    def _check_columns(self, file: Path, columns: Sequence[str]) -> None:
+        Raises:
+            DataError: an explanation of the summary has no column.
+        """
+        self._check_columns(explanation_columns(self.explanations))
+        return pq.read_table(self.path / QUERIES).take(list(rows)).to_pylist()
+
+    def _read(self, columns: Sequence[str]) -> Any:
+        self._check_columns(columns)
+        return pq.read_table(self.path / QUERIES, columns=list(columns))
+
+    def _check_columns(self, columns: Sequence[str]) -> None:
+        file = self.path / QUERIES
         found = pq.read_schema(file).names
         missing = [column for column in columns if column not in found]
         if missing:
             raise DataError(f"{file}: expected a column {', '.join(missing)}, found {', '.join(found)}")
 
-    def query_values(self, column: str) -> dict[tuple[int, int], float]:
-        """(dialogue row, turn row) -> one column of queries.parquet; empty where the run kept no such file."""
-        rows = self.queries(["dialogue_row", "turn", column])
-        return {(row["dialogue_row"], row["turn"]): row[column] for row in rows}
+
+def query_column(title: str, source: str) -> str:
+    """The column of queries.parquet that holds an explanation's weights [label] of a source of the query."""
+    return f"explain/{title}/query/{source}"
+
+
+def product_column(title: str, source: str) -> str:
+    """The column of queries.parquet that holds an explanation's weights [top product, label] of a source of a product."""
+    return f"explain/{title}/top/{source}"
+
+
+def explanation_columns(explanations: Iterable[dict[str, Any]]) -> list[str]:
+    """The columns of queries.parquet that hold these explanations."""
+    return [
+        column
+        for one in explanations
+        for sources, column_of in ((one["query"], query_column), (one["products"], product_column))
+        for column in (column_of(one["title"], source) for source in sources)
+    ]
 
 
 def load_runs(paths: Iterable[Path | str]) -> list[Run]:
@@ -129,7 +172,14 @@ def _load(file: Path) -> Run:
     missing = [key for key in SUMMARY_KEYS if key not in summary] if isinstance(summary, dict) else list(SUMMARY_KEYS)
     if missing:
         raise DataError(f"{file}: expected the summary of a run, found no {', '.join(missing)}")
-    return Run(file.parent, summary)
+    run = Run(file.parent, summary)
+    for one in run.explanations:
+        missing = [key for key in EXPLANATION_KEYS if key not in one]
+        if missing:
+            raise DataError(
+                f"{file}: explanations: expected {', '.join(EXPLANATION_KEYS)}, found no {', '.join(missing)}"
+            )
+    return run
 
 
 def _json(text: str, where: str) -> Any:

@@ -1,9 +1,10 @@
-"""Base vectors of a catalogue: each product encoded once, whatever the blocks, kept in memory, streamed or stored."""
+"""Rows of products: each encoded once, whatever the blocks, kept in memory, streamed or stored."""
 
+import math
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,29 +17,33 @@ from semantic.config.loading import make_config
 from semantic.config.schema import EvaluationConfig
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.store.store import Store, open_store
-from semantic.evaluation import catalogue as vectors
-from semantic.evaluation.catalogue import BaseVectors, encode_catalogue, encode_rows, stored_vectors
-from semantic.models.building import batch_builder, build_model
-from semantic.models.semantic.paper import Semantic
+from semantic.encoders.vocabulary import train_wordpiece
+from semantic.evaluation import product_index
+from semantic.evaluation.product_index import ProductIndex, encode_rows, index_products, row_bytes, stored_index
+from semantic.models.building import build_model
+from semantic.models.interface import Model
 from semantic.runtime.distributed import Processes
 from semantic.runtime.progress import Progress
-from tests.small_world import small_config
-from tests.worlds import changed_copy, tiny_values
+from tests.worlds import SMALL_DATA, TWO_TOWER, changed_copy, tiny_values
 
 CPU = torch.device("cpu")
 CLOSE = {"atol": 1e-5, "rtol": 0}
 
-MODELS: dict[str, tuple[str, ...]] = {
-    "features": (),
-    "frozen backbone": ("model.image.features=null", "model.image.backbone=test_resnet", "model.image.frozen=true"),
-    "trained backbone": ("model.image.features=null", "model.image.backbone=test_resnet"),
-    "released": ("preset=released",),
+BACKBONE = ("model.image.features=null", "model.image.backbone=test_resnet")
+MODELS: dict[str, tuple[Mapping[str, Any] | None, tuple[str, ...]]] = {
+    "features": (None, ()),
+    "frozen backbone": (None, (*BACKBONE, "model.image.frozen=true")),
+    "trained backbone": (None, BACKBONE),
+    "released": (None, ("preset=released",)),
+    "small data": (SMALL_DATA, ()),
+    "two-tower": (TWO_TOWER, ()),
 }
+"""Name -> the model's section (None: the paper's) and overrides."""
 
 
 @pytest.fixture(scope="module")
 def own_store(shop: Store, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return copied(shop, tmp_path_factory.mktemp("vectors"))
+    return copied(shop, tmp_path_factory.mktemp("rows"))
 
 
 def copied(shop: Store, folder: Path) -> Store:
@@ -49,19 +54,24 @@ def copied(shop: Store, folder: Path) -> Store:
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def catalogue(request, own_store: Store, shop_features: Path) -> tuple[Semantic, BatchBuilder]:
-    return made(own_store, shop_features, *MODELS[request.param])
+def catalogue(request, own_store: Store, shop_features: Path) -> tuple[Model, BatchBuilder]:
+    section, overrides = MODELS[request.param]
+    return made(own_store, None if section is TWO_TOWER else shop_features, *overrides, model=section)
 
 
-def made(store: Store, features: Path, *overrides: str) -> tuple[Semantic, BatchBuilder]:
-    model = build_model(make_config(tiny_values(store.path, features), overrides), store, lambda _: None).eval()
-    return model, batch_builder(model, store, CPU, Progress())
+def made(
+    store: Store, features: Path | None, *overrides: str, model: Mapping[str, Any] | None = None
+) -> tuple[Model, BatchBuilder]:
+    config = make_config(tiny_values(store.path, features, model=model), overrides)
+    built = build_model(config, store, lambda _: None)
+    builder = built.open_batches(store)
+    built.fit_catalogue(builder, config.seed, lambda *_: None)
+    return built.eval(), builder
 
 
-def at_once(model: Semantic, builder: BatchBuilder, ids: np.ndarray) -> torch.Tensor:
+def at_once(model: Model, builder: BatchBuilder, ids: np.ndarray) -> torch.Tensor:
     with torch.no_grad():
-        found = model.encode_products(builder.products(ids))
-    return torch.stack([found.text, found.image], dim=1)
+        return model.encode_products(builder.products(ids))
 
 
 def sizes(product_batch_size: int, precision: str = "no") -> EvaluationConfig:
@@ -72,13 +82,13 @@ def sizes(product_batch_size: int, precision: str = "no") -> EvaluationConfig:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """The products of every call of the encoder."""
     calls: list[list[int]] = []
-    whole = vectors.encode_rows
+    whole = product_index.encode_rows
 
-    def spy(model: Semantic, builder: BatchBuilder, ids: np.ndarray, *rest: Any) -> torch.Tensor:
+    def spy(model: Model, builder: BatchBuilder, ids: np.ndarray, *rest: Any) -> torch.Tensor:
         calls.append(ids.tolist())
         return whole(model, builder, ids, *rest)
 
-    monkeypatch.setattr(vectors, "encode_rows", spy)
+    monkeypatch.setattr(product_index, "encode_rows", spy)
     return calls
 
 
@@ -88,7 +98,7 @@ def test_a_catalogue_is_what_the_model_makes_of_its_products(catalogue, encoded,
     ids = np.arange(builder.store.num_products)[::-1][2:]  # not all, and in an order of their own
     progress: list[tuple[int, int]] = []
 
-    found = encode_catalogue(model, builder, ids, sizes(batch_size), lambda *at: progress.append(at))
+    found = index_products(model, builder, ids, sizes(batch_size), lambda *at: progress.append(at))
 
     assert len(found) == len(ids)
     assert found.rows.dtype == torch.float32
@@ -104,7 +114,7 @@ def test_dropout_has_no_part_and_the_mode_is_left_as_it_was(catalogue):
     expected = at_once(model, builder, ids)
     for mode in (True, False):
         model.train(mode)
-        rows = encode_catalogue(model, builder, ids, sizes(5)).rows
+        rows = index_products(model, builder, ids, sizes(5)).rows
         assert model.training is mode
         assert not rows.requires_grad
         torch.testing.assert_close(rows, expected, **CLOSE)
@@ -113,8 +123,8 @@ def test_dropout_has_no_part_and_the_mode_is_left_as_it_was(catalogue):
 
 def test_no_products_have_no_rows(catalogue):
     none = np.zeros(0, dtype=np.int64)
-    assert encode_rows(*catalogue, none, "no").shape == encode_catalogue(*catalogue, none, sizes(7)).rows.shape
-    assert encode_rows(*catalogue, none, "no").shape == (0, 2, 16)
+    assert encode_rows(*catalogue, none, "no").shape == index_products(*catalogue, none, sizes(7)).rows.shape
+    assert encode_rows(*catalogue, none, "no").shape == (0, *catalogue[0].product_shape)
 
 
 def left_in(store: Store) -> list[Path]:
@@ -123,35 +133,36 @@ def left_in(store: Store) -> list[Path]:
 
 def test_many_products_are_streamed_to_a_file_that_leaves_nothing_behind(catalogue, monkeypatch):
     (model, builder), ids = catalogue, np.arange(37)
-    in_memory, before = encode_catalogue(model, builder, ids, sizes(7)), left_in(builder.store)
+    in_memory, before = index_products(model, builder, ids, sizes(7)), left_in(builder.store)
     appended: list[int] = []
 
-    class Spy(vectors.GrowingArray):
+    class Spy(product_index.GrowingArray):
         def append(self, rows: np.ndarray) -> None:
             assert self._file.name.startswith(str(builder.store.path))  # beside the store, not in a small /tmp
             appended.append(len(rows))
             super().append(rows)
 
-    monkeypatch.setattr(vectors, "GrowingArray", Spy)
-    bytes_of_all = 37 * 2 * 16 * 4
-    monkeypatch.setattr(vectors, "IN_MEMORY", bytes_of_all)
-    encode_catalogue(model, builder, ids, sizes(7))
+    monkeypatch.setattr(product_index, "GrowingArray", Spy)
+    assert row_bytes(model) == math.prod(model.product_shape) * 4  # of float32
+    bytes_of_all = 37 * row_bytes(model)
+    monkeypatch.setattr(product_index, "IN_MEMORY", bytes_of_all)
+    index_products(model, builder, ids, sizes(7))
     assert appended == []
-    monkeypatch.setattr(vectors, "IN_MEMORY", bytes_of_all - 1)
+    monkeypatch.setattr(product_index, "IN_MEMORY", bytes_of_all - 1)
 
-    streamed = encode_catalogue(model, builder, ids, sizes(7))
+    streamed = index_products(model, builder, ids, sizes(7))
 
     assert appended == [7, 7, 7, 7, 7, 2]
     assert left_in(builder.store) == before
     assert torch.equal(streamed.rows, in_memory.rows)
     order = torch.tensor([[30, 2, 2], [0, 36, 5]])
-    assert torch.equal(streamed.at(order, CPU).image, in_memory.rows[order][:, :, 1])
+    assert torch.equal(streamed.at(order, CPU).rows, in_memory.rows[order])
 
 
 def test_an_interruption_of_the_stream_leaves_nothing_behind(catalogue, monkeypatch):
     model, builder = catalogue
     before = left_in(builder.store)
-    monkeypatch.setattr(vectors, "IN_MEMORY", 0)
+    monkeypatch.setattr(product_index, "IN_MEMORY", 0)
 
     def interrupt(done: int, total: int) -> None:
         assert left_in(builder.store) != before
@@ -159,7 +170,7 @@ def test_an_interruption_of_the_stream_leaves_nothing_behind(catalogue, monkeypa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode_catalogue(model, builder, np.arange(40), sizes(7), interrupt)
+        index_products(model, builder, np.arange(40), sizes(7), interrupt)
     assert left_in(builder.store) == before
 
 
@@ -177,7 +188,7 @@ class Threads(Processes):
         self.barrier.wait(60)  # nobody writes the next before all have read
         return everyone
 
-    def join(self, mine: torch.Tensor, total: int) -> torch.Tensor:
+    def gather_rows(self, mine: torch.Tensor, total: int) -> torch.Tensor:
         whole = torch.cat(self.gather(mine))
         assert len(whole) == total
         return whole
@@ -203,15 +214,15 @@ def in_threads(count: int, work: Callable[[Processes], Any]) -> list[Any]:
     return results
 
 
-@pytest.mark.parametrize("in_memory", [vectors.IN_MEMORY, 0])
+@pytest.mark.parametrize("in_memory", [product_index.IN_MEMORY, 0])
 def test_several_processes_encode_each_product_once_and_all_get_all(catalogue, encoded, monkeypatch, in_memory):
     model, builder = catalogue
     ids = np.arange(40)[::-1]
-    alone, before = encode_catalogue(model, builder, ids, sizes(13)).rows, left_in(builder.store)
+    alone, before = index_products(model, builder, ids, sizes(13)).rows, left_in(builder.store)
     encoded.clear()
-    monkeypatch.setattr(vectors, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(product_index, "IN_MEMORY", in_memory)
 
-    found = in_threads(3, lambda ranks: encode_catalogue(model, builder, ids, sizes(13), processes=ranks))
+    found = in_threads(3, lambda ranks: index_products(model, builder, ids, sizes(13), processes=ranks))
 
     for rows in (each.rows for each in found):
         torch.testing.assert_close(rows, alone, **CLOSE)
@@ -231,15 +242,15 @@ def store(shop: Store, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def model_and_builder(store: Store, shop_features: Path) -> tuple[Semantic, BatchBuilder]:
+def model_and_builder(store: Store, shop_features: Path) -> tuple[Model, BatchBuilder]:
     return made(store, shop_features)
 
 
-def stored(model: Semantic, builder: BatchBuilder, batch_size: int = 7, precision: str = "no") -> BaseVectors:
-    return stored_vectors(model, builder, sizes(batch_size, precision), Progress())
+def stored(model: Model, builder: BatchBuilder, batch_size: int = 7, precision: str = "no") -> ProductIndex:
+    return stored_index(model, builder, sizes(batch_size, precision), Progress())
 
 
-def test_stored_vectors_are_those_of_the_whole_catalogue_computed_once(model_and_builder, store, encoded):
+def test_stored_index_are_those_of_the_whole_catalogue_computed_once(model_and_builder, store, encoded):
     model, builder = model_and_builder
     model.train()
 
@@ -255,54 +266,61 @@ def test_stored_vectors_are_those_of_the_whole_catalogue_computed_once(model_and
     assert len(files(store)) == 1
 
 
-def test_a_saved_model_finds_the_vectors_of_its_weights(model_and_builder, store, encoded, tmp_path):
+def test_a_saved_model_finds_the_rows_of_its_weights(model_and_builder, store, encoded, tmp_path):
     model, builder = model_and_builder
     first = stored(model, builder)
     model.save_pretrained(tmp_path / "saved")
     encoded.clear()
-    loaded = Semantic.from_pretrained(tmp_path / "saved")
+    loaded = Model.from_pretrained(tmp_path / "saved")
 
-    again = stored(loaded, batch_builder(loaded, store, CPU, Progress(), dialogues=False))
+    again = stored(loaded, loaded.open_batches(store, dialogues=False))
 
     assert encoded == []
     assert torch.equal(again.rows, first.rows)
 
 
-def other_weights(model: Semantic, store: Store) -> None:
+def other_weights(model: Model, store: Store) -> None:
     del store
     with torch.no_grad():
         model.turn_text.words.words.weight[-1, -1] += 1e-6
 
 
-def other_statistics(model: Semantic, store: Store) -> None:
+def other_statistics(model: Model, store: Store) -> None:
     del store
     model.register_buffer("mean", torch.ones(3))
 
 
-def other_configuration(model: Semantic, store: Store) -> None:
+def other_configuration(model: Model, store: Store) -> None:
     del store
-    model.config = small_config("paper", dim=16, pool="mean").model
+    model.config = model.config.model_copy(update={"pooling": "mean"})
 
 
-def other_texts(model: Semantic, store: Store) -> None:
+def other_tokenizer(model: Model, store: Store) -> None:
+    model.tokenizer = train_wordpiece(store.product_texts, 200)
+
+
+def other_texts(model: Model, store: Store) -> None:
     del model
     store.manifest["checksums"]["products.parquet"] = "of other texts"
 
 
-def other_photos(model: Semantic, store: Store) -> None:
+def other_photos(model: Model, store: Store) -> None:
     del model
     store.manifest["checksums"]["photos.npy"] = "of other photos"
 
 
-def other_masks(model: Semantic, store: Store) -> None:
+def other_masks(model: Model, store: Store) -> None:
     del model
     store.manifest["checksums"]["has_photo.npy"] = "of other masks"
 
 
 @pytest.mark.parametrize(
-    "change", [other_weights, other_statistics, other_configuration, other_texts, other_photos, other_masks]
-)
-def test_whatever_vectors_depend_on_makes_a_file_of_its_own(model_and_builder, store, encoded, change):
+    "change",
+    [
+        other_weights, other_statistics, other_configuration, other_tokenizer, other_texts, other_photos, other_masks,
+    ],
+)  # fmt: skip
+def test_whatever_rows_depend_on_makes_a_file_of_its_own(model_and_builder, store, encoded, change):
     model, builder = model_and_builder
     stored(model, builder)
     encoded.clear()
@@ -315,11 +333,11 @@ def test_whatever_vectors_depend_on_makes_a_file_of_its_own(model_and_builder, s
     torch.testing.assert_close(found.rows, at_once(model, builder, np.arange(40)), **CLOSE)
 
 
-def test_vectors_of_shorter_texts_are_others(model_and_builder, store):
+def test_rows_of_shorter_texts_are_others(model_and_builder, store):
     model, builder = model_and_builder
     stored(model, builder)
-    model.sizes = replace(model.sizes, product_tokens=5)
-    shorter = batch_builder(model, store, CPU, Progress())
+    model.spec = replace(model.spec, product_tokens=5)
+    shorter = model.open_batches(store)
 
     torch.testing.assert_close(stored(model, shorter).rows, at_once(model, shorter, np.arange(40)), **CLOSE)
 
@@ -347,15 +365,15 @@ def test_half_precision_has_a_file_of_its_own_in_single_precision(model_and_buil
 
 def test_an_interruption_goes_on_where_it_was(model_and_builder, encoded, monkeypatch):
     model, builder = model_and_builder
-    spy = vectors.encode_rows
+    spy = product_index.encode_rows
 
-    def interrupted(model: Semantic, builder: BatchBuilder, ids: np.ndarray, *rest: Any) -> torch.Tensor:
+    def interrupted(model: Model, builder: BatchBuilder, ids: np.ndarray, *rest: Any) -> torch.Tensor:
         if 21 in ids:
             raise KeyboardInterrupt
         return spy(model, builder, ids, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(vectors, "encode_rows", interrupted)
+        patch.setattr(product_index, "encode_rows", interrupted)
         with pytest.raises(KeyboardInterrupt):
             stored(model, builder)
     stored(model, builder)

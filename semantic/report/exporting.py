@@ -1,0 +1,78 @@
+"""The table of a set of runs as files: Markdown, LaTeX and CSV."""
+
+import re
+from pathlib import Path
+
+from semantic.report.frame import PROTOCOLS
+from semantic.report.tables import Cell, ResultTable
+from semantic.runtime.files import write_text
+
+LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+)
+
+
+def write(result: ResultTable, folder: Path | str) -> tuple[Path, Path, Path]:
+    """Write table.md, table.tex and table.csv into `folder`; their paths."""
+    texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
+    for name, text in texts.items():
+        write_text(Path(folder) / name, text)
+    markdown, latex, sheet = (Path(folder) / name for name in texts)
+    return markdown, latex, sheet
+
+
+def to_markdown(result: ResultTable) -> str:
+    """A table a section and protocol, floors in italics, then notes and warnings."""
+    blocks = []
+    for section in result.sections:
+        for protocol in PROTOCOLS:
+            texts = section.texts(protocol, _markdown_cell)
+            lines = [["", *texts.columns], ["---", *["---:"] * len(texts.columns)]]
+            for row, cells in zip(section.rows, texts.to_numpy(), strict=True):
+                name = row.title.replace("|", "\\|")
+                lines.append([f"*{name}*" if row.kind == "floor" else name, *cells])
+            grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            blocks.append(f"**{section.heading(protocol)}**\n\n{grid}")
+    blocks += list(result.notes) + [f"Warning: {warning}" for warning in result.warnings]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_latex(result: ResultTable) -> str:
+    """A `table` environment a section and protocol, floors in italics, then notes and warnings as comments.
+
+    It needs the package booktabs.
+    """
+    blocks = [r"% \usepackage{booktabs}"]
+    for section in result.sections:
+        for protocol in PROTOCOLS:
+            texts = section.texts(protocol, _latex_cell)
+            names = [row.title.translate(LATEX) for row in section.rows]
+            kinds = [row.kind for row in section.rows]
+            texts.index = [rf"\emph{{{n}}}" if kind == "floor" else n for n, kind in zip(names, kinds, strict=True)]
+            label = "-".join(re.sub(r"\W+", "-", part) for part in (Path(section.store).name, section.split, protocol))
+            blocks.append(
+                texts.style.to_latex(
+                    hrules=True,
+                    column_format="l" + "r" * len(texts.columns),
+                    position_float="centering",
+                    caption=section.heading(protocol).translate(LATEX),
+                    label=f"tab:{label}",
+                )
+            )
+    notes = [*result.notes, *(f"Warning: {warning}" for warning in result.warnings)]
+    blocks += ["% " + " ".join(note.split()) for note in notes]  # a comment ends with its line
+    return "\n".join(blocks) + "\n"
+
+
+def to_csv(result: ResultTable) -> str:
+    """The frame, a line a row, protocol and metric; fractions, not per cent, to the last bit."""
+    return result.frame.to_csv(index=False, lineterminator="\n")
+
+
+def _markdown_cell(cell: Cell, marks: tuple[str, ...]) -> str:
+    return cell.text() + (f" <sup>{' '.join(marks)}</sup>" if marks else "")
+
+
+def _latex_cell(cell: Cell, marks: tuple[str, ...]) -> str:
+    return cell.text().translate(LATEX) + (f"$^{{{','.join(marks)}}}$" if marks else "")

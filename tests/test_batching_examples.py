@@ -1,0 +1,185 @@
+"""Who trains on what: D_F, D_P, validation, test and folds."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semantic.batching.examples import Examples, select_examples
+from semantic.config.schema import DataConfig
+from semantic.datasets.batches.tensors import NONE
+from semantic.datasets.store.store import Store, open_store
+from semantic.runtime.errors import DataError
+from tests.worlds import STATELESS, UNLABELLED, changed_copy
+
+
+def dialogues(store: Store, rows: np.ndarray) -> set[int]:
+    return {int(store.example_turns[row, 0]) for row in rows}
+
+
+def of_split(store: Store, name: str) -> set[int]:
+    return set(store.split(name).examples)
+
+
+@pytest.fixture(scope="module")
+def half_stated(shop: Store, tmp_path_factory) -> Store:
+    """The shop with the states of two training dialogues taken away."""
+    states = np.array(shop.turn_states)
+    for dialogue in (1, 3):
+        first = shop.dialogue_first_turn[dialogue]
+        states[first : first + shop.dialogue_turns[dialogue]] = NONE
+    return open_store(changed_copy(shop.path, tmp_path_factory.mktemp("data") / "store", turn_states=states))
+
+
+def test_the_defaults_label_every_training_dialogue(shop):
+    examples = select_examples(shop, DataConfig())
+
+    assert set(examples.labelled) == of_split(shop, "train")
+    assert set(examples.unlabelled) == set()
+    assert set(examples.valid) == of_split(shop, "valid")
+    assert set(examples.test) == of_split(shop, "test")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 1.0])
+def test_a_share_splits_the_training_dialogues_into_labelled_and_not(shop, share):
+    train = of_split(shop, "train")
+    count = len(dialogues(shop, np.array(sorted(train))))
+
+    examples = select_examples(shop, DataConfig(labelled_share=share))
+
+    labelled, unlabelled = dialogues(shop, examples.labelled), dialogues(shop, examples.unlabelled)
+    assert len(labelled) == math.ceil(share * count)
+    assert labelled.isdisjoint(unlabelled)  # a dialogue is in or out as a whole
+    assert set(examples.labelled) | set(examples.unlabelled) == train
+    assert len(examples.labelled) + len(examples.unlabelled) == len(train)
+
+
+def test_a_smaller_share_lies_inside_a_larger_one(shop):
+    parts = [
+        set(select_examples(shop, DataConfig(labelled_share=share, subset_seed=5)).labelled)
+        for share in (0.2, 0.4, 0.6, 0.8)
+    ]
+    assert parts[0] < parts[1] < parts[2] < parts[3]
+
+
+def test_the_subset_is_drawn_by_its_seed(shop):
+    drawn = [frozenset(select_examples(shop, DataConfig(labelled_share=0.5, subset_seed=s)).labelled) for s in range(5)]
+    assert len(set(drawn)) > 1
+    again = select_examples(shop, DataConfig(labelled_share=0.5, subset_seed=2))
+    assert frozenset(again.labelled) == drawn[2]
+
+
+@pytest.mark.parametrize("partial", ["none", "stateless", "all"])
+def test_partial_says_what_joins_d_p(shop, partial):
+    train = of_split(shop, "train")
+    examples = select_examples(shop, DataConfig(labelled_share=0.5, partial=partial, unlabelled=(STATELESS,)))
+
+    labelled = set(examples.labelled)
+    expected = {
+        "none": set(),
+        "stateless": (train - labelled) | of_split(shop, STATELESS),
+        "all": train | of_split(shop, STATELESS),
+    }
+    assert set(examples.unlabelled) == expected[partial]
+    assert len(examples.unlabelled) == len(expected[partial])
+    assert 0 < len(labelled) < len(train)  # D_F does not depend on it
+    assert labelled == set(select_examples(shop, DataConfig(labelled_share=0.5)).labelled)
+
+
+def test_a_dialogue_without_states_is_never_labelled(half_stated):
+    train = of_split(half_stated, "train")
+    examples = select_examples(half_stated, DataConfig())
+
+    assert dialogues(half_stated, examples.unlabelled) == {1, 3}
+    assert set(examples.labelled) | set(examples.unlabelled) == train
+    half = select_examples(half_stated, DataConfig(labelled_share=0.5))
+    assert len(dialogues(half_stated, half.labelled)) == 3  # of the six with states
+    assert {1, 3} < dialogues(half_stated, half.unlabelled)
+
+
+def test_the_unlabelled_splits_have_a_share_of_their_own(shop):
+    examples = select_examples(shop, DataConfig(unlabelled=(STATELESS,), unlabelled_share=0.5))
+
+    assert len(dialogues(shop, examples.unlabelled)) == UNLABELLED / 2
+    assert set(examples.unlabelled) < of_split(shop, STATELESS)
+    assert set(examples.labelled) == of_split(shop, "train")
+
+
+def test_counts_say_how_many_of_each_part(shop):
+    examples = select_examples(shop, DataConfig(labelled_share=0.5, unlabelled=(STATELESS,)))
+    splits = shop.manifest["splits"]
+
+    counts = examples.counts(shop)
+
+    assert counts["labelled_dialogues"] == splits["train"]["dialogues"] / 2
+    assert counts["unlabelled_dialogues"] == splits["train"]["dialogues"] / 2 + UNLABELLED
+    assert (
+        counts["labelled_examples"] + counts["unlabelled_examples"]
+        == splits["train"]["examples"] + splits[STATELESS]["examples"]
+    )
+    assert counts["valid_queries"] == splits["valid"]["examples"]
+    assert counts["test_queries"] == splits["test"]["examples"]
+
+
+def test_folds_test_every_dialogue_once_and_never_train_on_it(shop):
+    everything = of_split(shop, "train") | of_split(shop, "valid") | of_split(shop, "test")
+    tested: list[int] = []
+    for fold in range(3):
+        examples = select_examples(
+            shop, DataConfig(labelled_share=0.5, unlabelled=(STATELESS,)), folds_of=3, fold=fold, seed=7
+        )
+        own_unlabelled = set(examples.unlabelled) - of_split(shop, STATELESS)
+        parts = [set(examples.labelled), own_unlabelled, set(examples.valid), set(examples.test)]
+        assert set.union(*parts) == everything
+        assert sum(map(len, parts)) == len(everything)
+        owners = [dialogues(shop, np.array(sorted(part))) for part in parts]
+        assert sum(map(len, owners)) == len(set.union(*owners))
+        assert of_split(shop, STATELESS) < set(examples.unlabelled)
+        tested += examples.test.tolist()
+    assert sorted(tested) == sorted(everything)
+
+
+def test_folds_follow_their_seed(shop):
+    def fold(seed: int) -> Examples:
+        return select_examples(shop, DataConfig(), folds_of=3, fold=0, seed=seed)
+
+    assert np.array_equal(fold(1).test, fold(1).test)
+    assert len({tuple(fold(seed).test.tolist()) for seed in range(5)}) > 1
+
+
+def emptied(shop: Store, out: Path, split: str, heir: str) -> Store:
+    """The shop with all examples of `split` counted to its neighbour `heir`."""
+    path = changed_copy(shop.path, out)
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["splits"][heir]["examples"] += manifest["splits"][split]["examples"]
+    manifest["splits"][split]["examples"] = 0
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    return open_store(path)
+
+
+@pytest.mark.parametrize(("split", "heir"), [("train", "valid"), ("valid", "test"), ("test", "valid")])
+def test_an_empty_split_is_named(shop, tmp_path, split, heir):
+    store = emptied(shop, tmp_path / "store", split, heir)
+    with pytest.raises(DataError, match=rf"store: expected .*examples in split '{split}', found none"):
+        select_examples(store, DataConfig())
+
+
+@pytest.mark.parametrize("field", ["train", "valid", "test"])
+def test_an_unknown_split_is_named_with_those_there_are(shop, field):
+    with pytest.raises(DataError, match=f"expected a split of train, valid, test, {STATELESS}, found 'dev'"):
+        select_examples(shop, DataConfig(**{field: "dev"}))
+    with pytest.raises(DataError, match="found 'dev'"):
+        select_examples(shop, DataConfig(unlabelled=("dev",)))
+
+
+def test_no_state_used_and_no_d_p_leaves_nothing_to_train_on(shop):
+    with pytest.raises(DataError, match="expected training examples in split 'train', found none"):
+        select_examples(shop, DataConfig(labelled_share=0, partial="none"))
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_a_split_that_is_used_as_another_cannot_be_unlabelled_too(shop, split):
+    with pytest.raises(DataError, match=rf"data.unlabelled: expected splits other than .* got '{split}'"):
+        select_examples(shop, DataConfig(unlabelled=(split,)))

@@ -1,0 +1,134 @@
+"""What a builder is made of: what the model asks for, and a fault where the store does not hold it."""
+
+import copy
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from semantic.batching.features import photo_features, read_features
+from semantic.batching.inputs import Inputs, InputSpec
+from semantic.batching.opening import open_batches
+from semantic.batching.pieces import read_pieces
+from semantic.datasets.batches.builder import BatchBuilder
+from semantic.datasets.store.store import Store
+from semantic.encoders.image import Backbone
+from semantic.encoders.vocabulary import train_wordpiece
+from semantic.runtime.errors import DataError, UserError
+from semantic.runtime.progress import Progress
+
+CPU = torch.device("cpu")
+COLOURS = 48  # the width of `shop_features`
+
+
+@pytest.fixture(scope="module")
+def tokenizer(shop: Store) -> Tokenizer:
+    return train_wordpiece(shop.product_texts, 300)
+
+
+def spec(slots: tuple[str, ...], image_features: int | None = None) -> InputSpec:
+    return InputSpec(
+        vocabulary=300, pad=7, positions=13, slots=slots, key_tokens=(), image_features=image_features,
+        context_turns=3, photos_per_turn=2, product_tokens=13, turn_tokens=11, value_tokens=5,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def opened(shop: Store, tokenizer: Tokenizer):
+    def open_with(inputs: Inputs, *, slots: tuple[str, ...] | None = None, **spec_or_more) -> BatchBuilder:
+        more = {"dialogues": spec_or_more.pop("dialogues")} if "dialogues" in spec_or_more else {}
+        described = spec(shop.slots if slots is None else slots, **spec_or_more)
+        return open_batches(shop, described, inputs, tokenizer, CPU, Progress(), **more)
+
+    return open_with
+
+
+def test_a_builder_has_the_windows_and_the_pieces_of_the_models_sizes(opened, shop, tokenizer):
+    builder = opened(Inputs())
+
+    assert (builder.context_turns, builder.photos_per_turn, builder.pad) == (3, 2, 7)
+    expected = read_pieces(tokenizer, shop, spec(shop.slots), Progress(), dialogues=True)
+    for name, array in vars(expected).items():
+        np.testing.assert_array_equal(getattr(builder.pieces, name), array)
+    assert len(builder.pieces.turns) == len(shop.turn_texts)
+    assert opened(Inputs(), dialogues=False).pieces.turns.shape == (0, 11)
+
+
+def test_photos_are_what_the_model_asks_for(opened, shop, shop_features):
+    none = opened(Inputs(photos=None)).photos
+    assert none.shape == (shop.num_products, 0)
+    assert none.dtype == np.float32
+    assert opened(Inputs(photos="pictures")).photos is shop.photos
+    given = opened(Inputs(photos=shop_features), image_features=COLOURS).photos
+    np.testing.assert_array_equal(given, np.load(shop_features))
+
+
+def test_a_model_without_photos_has_batches_all_the_same(opened, shop):
+    batch = opened(Inputs(photos=None)).batch(np.array([0, 2]), np.array([[3, 1], [5, -1]]), np.eye(2, dtype=bool))
+
+    assert batch.products.photos.shape == (3, 0)
+    assert batch.contexts.photos.shape[1] == 0
+    assert batch.products.has_photo.tolist() == shop.has_photo[[1, 3, 5]].tolist()
+
+
+@pytest.mark.slow
+def test_the_features_of_a_backbone_stand_for_pictures(opened, shop):
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        backbone = Backbone("test_resnet", frozen=True, batch_norm="eval")
+    found = opened(Inputs(photos=backbone)).photos
+    np.testing.assert_array_equal(found, photo_features(copy.deepcopy(backbone), shop, CPU, Progress()))
+
+
+def test_features_of_another_width_are_refused(opened, shop_features):
+    message = rf"model.image.features {re.escape(str(shop_features))}: expected the model's width 47, got {COLOURS}"
+    with pytest.raises(DataError, match=message):
+        opened(Inputs(photos=shop_features), image_features=47)
+
+
+@pytest.mark.parametrize("states", ["own", "whole batch"])
+def test_slots_of_another_store_are_refused_by_a_model_that_reads_states(opened, shop, states):
+    with pytest.raises(DataError, match=r"store: expected the model's slots \(hue, cut\), found "):
+        opened(Inputs(states=states), slots=("hue", "cut"))
+
+
+def test_slots_do_not_matter_to_a_model_that_reads_no_states(opened):
+    assert opened(Inputs(states="none"), slots=("hue", "cut")) is not None
+
+
+def test_a_model_without_tokenizer_is_refused(shop):
+    with pytest.raises(UserError, match=r"^model: expected a tokenizer.json beside its weights .*, found none$"):
+        open_batches(shop, spec(shop.slots), Inputs(), None, CPU, Progress())
+
+
+def other_length(features: np.ndarray) -> np.ndarray:
+    return features[1:]
+
+
+def flat(features: np.ndarray) -> np.ndarray:
+    return features.ravel()
+
+
+def whole_numbers(features: np.ndarray) -> np.ndarray:
+    return features.astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [(other_length, r"float32 \[39 x 48\]"), (flat, r"float32 \[1920\]"), (whole_numbers, r"int64 \[40 x 48\]")],
+)
+def test_a_file_that_holds_no_features_of_this_store_is_refused(shop, shop_features, tmp_path: Path, change, found):
+    np.save(tmp_path / "other.npy", change(np.load(shop_features)))
+    with pytest.raises(DataError, match=rf"other.npy: expected floats \[40 products, feature\], got {found}$"):
+        read_features(str(tmp_path / "other.npy"), shop)
+
+
+def test_a_features_file_that_does_not_read_is_refused(shop, tmp_path: Path):
+    with pytest.raises(DataError, match=r"absent.npy: expected a .npy array, got: .*No such file"):
+        read_features(str(tmp_path / "absent.npy"), shop)
+    (tmp_path / "words.npy").write_text("no array")
+    with pytest.raises(DataError, match=r"words.npy: expected a .npy array, got: "):
+        read_features(str(tmp_path / "words.npy"), shop)
