@@ -5,7 +5,7 @@ The definition (equation 5 of the paper), for a vector x_0 and state embeddings 
     a_k = softmax_i(cos(x_k, S_k,i) / temperature);   S_{k+1} = W_{k+1} S_k;   x_{k+1} = x_k + sum_i a_k,i S_{k+1},i
 
 What is returned is x_K and a_K. Here it is computed in state space, without forming any x_k. With the rows of the basis
-M = [S_0; ...; S_K] [(K+1) slot, dim] and their Gram matrix G = M M^T, a hop changes what the cosines need by
+M = [S_0; ...; S_K], [(K+1) slot, dim], and their Gram matrix G = M M^T, a hop changes what the cosines need by
 
     y_{k+1}     = y_k + a_k G[rows of S_{k+1}, :]            y_k = x_k M^T, which starts as x_0 M^T
     |x_{k+1}|^2 = |x_k|^2 + a_k . (x_k S_{k+1}^T + x_{k+1} S_{k+1}^T)

@@ -12,9 +12,9 @@ from semantic.cli.console import err, out, print_line, progress
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.", show_default=False)],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex and table.csv.")] = Path(
-        "report"
-    ),
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex and table.csv.")
+    ] = Path("report"),
     turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.")] = 12,
     seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.")] = 0,
 ) -> None:

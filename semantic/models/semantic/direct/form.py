@@ -7,7 +7,6 @@ both to one function.
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -22,8 +21,6 @@ from semantic.models.semantic.base import StateAwareModel
 from semantic.models.semantic.direct.layers import cosine, interact
 from semantic.models.semantic.direct.layout import FullBatch, lay_out
 from semantic.models.semantic.joint import joint_loss, student_loss
-
-M = TypeVar("M", bound=StateAwareModel)
 
 
 @dataclass(frozen=True)
@@ -49,13 +46,13 @@ class DirectMatch:
     text_image_cosine: Float[Tensor, "batch candidate"]
 
 
-class SemanticDirectForm(DirectForm, Generic[M]):
-    """A model's function without any of its economy; dropout follows the model's mode.
+class SemanticDirectForm(DirectForm):
+    """A model's function with everything computed again where it is needed; dropout follows the model's mode.
 
     With BatchNorm in training mode the two forms differ, as its statistics are those of the photos it is given at once.
     """
 
-    def __init__(self, model: M) -> None:
+    def __init__(self, model: StateAwareModel) -> None:
         self.model = model
 
     @abstractmethod

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from semantic.models.semantic.paper import Semantic
 
 
-class PaperDirectForm(SemanticDirectForm["Semantic"]):
+class PaperDirectForm(SemanticDirectForm):
     """As `Semantic`, one text, photo and candidate place after another."""
+
+    model: "Semantic"
 
     def context(self, batch: FullBatch) -> DirectContext:
         model, turns = self.model, range(batch.turn_tokens.shape[1])

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from semantic.models.semantic.small_data import SmallDataSemantic
 
 
-class SmallDataDirectForm(SemanticDirectForm["SmallDataSemantic"]):
+class SmallDataDirectForm(SemanticDirectForm):
     """As `SmallDataSemantic`, one text, photo and candidate place after another, every word looked up where it stands."""
+
+    model: "SmallDataSemantic"
 
     def context(self, batch: FullBatch) -> DirectContext:
         model, turns = self.model, range(batch.turn_tokens.shape[1])
