@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA := data/quickstart
 
-.PHONY: install quickstart test lint wheel-check clean
+.PHONY: install quickstart test lint wheel-check docs clean
 
 .venv/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -37,5 +37,13 @@ wheel-check: .venv/.installed-test
 test: lint wheel-check
 	$(BIN)/pytest -n 2
 
+.venv/.installed-docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+# The site, in site/: pages of docs/, the README, every field and every module. Nothing is read from a network.
+docs: .venv/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf build report .pytest_cache .ruff_cache .mypy_cache
+	rm -rf build report site .pytest_cache .ruff_cache .mypy_cache

@@ -1,7 +1,7 @@
 """Dialogue state encoders, in pairs: a teacher encodes gold slot values, a student infers the state from the context."""
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ class TurnWords:
     keep: Bool[Tensor, "batch turn token"]
 
 
-class StateEncoders(nn.Module):
+class StateEncoders(nn.Module, ABC):
     """A teacher and its student. Both give embeddings S [batch, slot, dim], from the slot keys K and what they read.
 
     `key_tokens` are the word pieces of each slot's key.

@@ -14,20 +14,18 @@ if TYPE_CHECKING:
     from semantic.datasets.store.store import open_store as load_store
     from semantic.evaluation.ranking import evaluate as evaluate
     from semantic.models.interface import Model as Model
-    from semantic.models.semantic.paper import Semantic as Semantic
     from semantic.training.loop import train as train
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "Model": ("semantic.models.interface", "Model"),
-    "Semantic": ("semantic.models.semantic.paper", "Semantic"),
     "evaluate": ("semantic.evaluation.ranking", "evaluate"),
     "load_config": ("semantic.config.loading", "load_config"),
     "load_store": ("semantic.datasets.store.store", "open_store"),
     "train": ("semantic.training.loop", "train"),
 }
-__all__ = ["Model", "Semantic", "evaluate", "load_config", "load_store", "train"]
+__all__ = ["Model", "evaluate", "load_config", "load_store", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from tests.worlds import tiny_values
 
 
 def test_the_readmes_lines_train_and_evaluate(repository, shop_path, shop_features, tmp_path, monkeypatch):
-    (block,) = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    block = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
     experiment = tmp_path / "shop.yaml"
     experiment.write_text(yaml.safe_dump(tiny_values(shop_path, shop_features)))
     assert '"quickstart"' in block
@@ -35,7 +35,7 @@ def test_the_readmes_lines_train_and_evaluate(repository, shop_path, shop_featur
 
 
 def test_all_names_are_there_and_no_other():
-    assert sorted(semantic.__all__) == ["Semantic", "evaluate", "load_config", "load_store", "train"]
+    assert sorted(semantic.__all__) == ["Model", "evaluate", "load_config", "load_store", "train"]
     for name in semantic.__all__:
         assert callable(getattr(semantic, name))
     with pytest.raises(AttributeError, match="module 'semantic' has no attribute 'Semantics'"):

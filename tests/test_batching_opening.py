@@ -90,7 +90,7 @@ def test_features_of_another_width_are_refused(opened, shop_features):
 
 
 @pytest.mark.parametrize("states", ["own", "whole batch"])
-def test_slots_of_another_store_are_refused_by_a_model_that_reads_states(opened, shop, states):
+def test_slots_of_another_store_are_refused_by_a_model_that_reads_states(opened, states):
     with pytest.raises(DataError, match=r"store: expected the model's slots \(hue, cut\), found "):
         opened(Inputs(states=states), slots=("hue", "cut"))
 

@@ -185,3 +185,11 @@ def test_a_folder_that_cannot_be_is_a_fault_before_anything_is_measured(tmp_path
     assert not (tmp_path / "new").exists()
     with pytest.raises(DataError, match=r"--out .*bench: expected a folder to write to, found a file at .*file"):
         check_folder(tmp_path / "file" / "bench")
+
+
+@pytest.mark.xfail(reason="the sentence about the subject reads fields that another model need not have", strict=True)
+def test_a_model_of_ones_own_has_a_sentence_too():
+    config = {**RESULT.subject["config"], "model": {"name": "own:Own", "text": {"vocabulary": 300}}}
+    said = to_markdown(replace(RESULT, subject=RESULT.subject | {"config": config}))
+
+    assert "own:Own" in said

@@ -4,18 +4,13 @@ import json
 import re
 import signal
 import subprocess
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from semantic.bench import growth, running
-from semantic.bench.running import bench
-from semantic.bench.subject import QUICK, frozen
-from semantic.config.loading import ConfigError, make_config
-from semantic.runtime.errors import DataError
+from semantic.bench.subject import QUICK
 from tests.commands import COMMAND, answering_interrupts, environment, semantic
-from tests.worlds import tiny_values
+
+pytestmark = pytest.mark.slow
 
 GROUPS = ("training", "evaluation", "features", "store", "memory")
 
@@ -102,7 +97,22 @@ def test_rates_and_times_are_of_the_calls_that_were_timed(found):
     assert step["ours"]["value"] == pytest.approx(8 / step["ours"]["timing"]["seconds"])
     assert step["other"]["value"] == pytest.approx(8 / step["other"]["timing"]["seconds"])
     assert queries["other"]["value"] == pytest.approx(1 / queries["other"]["timing"]["seconds"])
-    assert scoring["ours"]["value"] == pytest.approx(1000 * scoring["ours"]["timing"]["seconds"])
+    for figure in (scoring["ours"], scoring["other"]):
+        assert figure["value"] == pytest.approx(1000 * figure["timing"]["seconds"])
+
+
+def test_what_stands_beside_a_figure_is_named(found):
+    beside = {line["what"]: line["beside"] for line in found["lines"]}
+
+    assert beside["scoring alone"] == "one copy of the rows"
+    assert beside["training, backbone trained, float32: arithmetic"] == "one large matrix product"
+    assert beside["feature extraction, resnet18"] == "one photo at a time"
+    assert beside["cached features read"] == "the backbone"
+    assert beside["opening the store"] == "parsing its dialogue files"
+    assert beside["memory of the open store"] == "its dialogue files parsed"
+    direct = [what for what, name in beside.items() if name == "direct form"]
+    assert len(direct) == 2 * 2 + 2 * 2 + 1 + 2 + 1  # training, evaluation, memory of both, and one query
+    assert all(not line["note"] for line in found["lines"])  # nothing was left out
 
 
 def test_what_was_extrapolated_says_so(found, left):
@@ -186,46 +196,3 @@ def test_faults_are_told_in_a_line_before_anything_runs(arguments, message, tmp_
     assert re.fullmatch(message, done.stderr.strip()), done.stderr
     assert done.stdout == ""
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
-
-
-def test_other_faults_are_told_too():
-    with pytest.raises(ConfigError, match=r"^bench: 1 fault\n  model.dims: no such key; did you mean 'dim'\?$"):
-        bench(None, ["model.dims=3"], quick=True)
-    with pytest.raises(DataError, match=r"^nowhere: expected a prepared store .*, found nothing without one$"):
-        bench(store=Path("nowhere"), quick=True)
-    with pytest.raises(DataError, match=r"^--device: expected cpu or cuda, got 'tpu'$"):
-        bench(device="tpu", quick=True)
-
-
-def test_a_device_that_is_not_there_is_a_fault(monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(DataError, match=r"^--device cuda: expected a CUDA device, found none$"):
-        bench(device="cuda", quick=True)
-
-
-def full(monkeypatch, module, free):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-
-
-def test_a_full_disk_is_a_fault(monkeypatch):
-    full(monkeypatch, running, 1000)
-    with pytest.raises(DataError, match=r"expected 0\.00 GB free for a simulated store, found 0\.00 GB$"):
-        bench(quick=True)
-
-
-def test_sizes_that_do_not_fit_on_the_disk_are_left_out_and_named(monkeypatch, tmp_path):
-    full(monkeypatch, growth, growth.RESERVE)
-    found = growth.with_catalogue(None, QUICK, tmp_path, 32, lambda *_: None)
-
-    assert found.points == ()
-    assert found.note.startswith("left out for want of disk: 1,000, 3,162, 10,000 products")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_frozen_backbone_is_measured_beside_a_trained_one(shop_path):
-    trained = make_config(tiny_values(shop_path))
-    image = frozen(trained).model.image
-
-    assert (image.frozen, image.batch_norm) == (True, "eval")
-    assert frozen(frozen(trained)) is None
-    assert frozen(make_config(tiny_values(shop_path, Path("features.npy")))) is None

@@ -1,22 +1,16 @@
 """Configuration: YAML, presets, overrides, and faults that say where, what was expected and what was found."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from semantic.config.loading import (
-    PRESETS,
-    ConfigError,
-    describe_config,
-    dump_config,
-    experiments,
-    load_config,
-    make_config,
-    read_slots,
-)
-from semantic.config.schema import Config
+from semantic.config.describing import describe_config
+from semantic.config.errors import ConfigError
+from semantic.config.loading import dump_config, experiments, load_config, make_config, read_config, read_slots
+from semantic.config.registry import MODELS, find_model
 
 
 def flat(values, prefix=""):
@@ -33,35 +27,40 @@ def written(tmp_path, text, name="mine.yaml"):
 
 
 def test_released_differs_from_paper_exactly_where_the_table_of_the_design_says():
-    """`image_query` is "text" in both: the released code queries with the text too. `memory` is not in the table."""
+    """`memory` is not in the table."""
     paper, released = (dict(flat(make_config({"preset": name}).model_dump())) for name in ("paper", "released"))
 
+    assert paper.keys() == released.keys()
     assert {key: (paper[key], released[key]) for key in paper if paper[key] != released[key]} == {
         "preset": ("paper", "released"),
-        "model.pool": ("sum", "leaky_sum"),
+        "model.pooling": ("sum", "leaky_sum"),
         "model.photos": ("attention", "sum"),
         "model.memory": ("updated", "input"),
         "model.value_mean": ("pieces", "padded_sum"),
         "model.text.product_encoder": ("shared", "separate"),
         "model.image.batch_norm": ("eval", "train"),
         "model.interaction.map": ("linear", "affine"),
-        "loss.divergence": ("jensen_shannon", "symmetric_kl"),
-        "loss.correlation": ("sum", "mean"),
-        "training.teacher_first": (False, True),
+        "model.loss.divergence": ("jensen_shannon", "symmetric_kl"),
+        "model.loss.correlation": ("sum", "mean"),
+        "model.loss.teacher_first": (False, True),
         "training.selection": ("ndcg@5", "loss_or_ndcg@5"),
     }
-    assert paper["model.image_query"] == released["model.image_query"] == "text"
 
 
 def test_the_defaults_are_the_papers_settings():
     config = make_config({})
 
-    assert config == make_config({"preset": "paper"})
+    assert config.preset is None
+    assert config == make_config({"preset": "paper"}).model_copy(update={"preset": None})
     assert (config.model.dim, config.model.layers, config.model.heads, config.model.inner) == (768, 3, 8, None)
     assert (config.model.dropout, config.model.interaction.hops, config.model.interaction.temperature) == (0.1, 3, 1.0)
-    assert (config.loss.alpha, config.loss.margin) == (0.5, 1.0)
+    assert (config.model.loss.alpha, config.model.loss.ranking.kind, config.model.loss.ranking.margin) == (
+        0.5,
+        "hinge",
+        1,
+    )
     training = config.training
-    assert (training.learning_rate, training.warmup, training.batch_size, training.epochs) == (5e-4, 0.01, 64, 50)
+    assert (training.learning_rate, training.warmup_ratio, training.batch_size, training.epochs) == (5e-4, 0.01, 64, 50)
     assert (training.positives, training.negatives) == (1, 4)
     data = config.data
     assert (data.context_turns, data.photos_per_turn, data.turn_tokens, data.product_tokens, data.value_tokens) == (
@@ -70,19 +69,21 @@ def test_the_defaults_are_the_papers_settings():
 
 
 def test_values_lie_over_the_preset_and_leave_its_neighbours():
-    before = copy.deepcopy(PRESETS)
-    values = {"preset": "released", "model": {"pool": "mean", "interaction": {"hops": 5}}}
+    presets = find_model("semantic").Config.presets
+    before = copy.deepcopy(presets)
+    values = {"preset": "released", "model": {"pooling": "mean", "interaction": {"hops": 5}}}
     given = copy.deepcopy(values)
 
-    config = make_config(values, ["model.interaction.temperature=0.5", "training.teacher_first=false"])
+    config = make_config(values, ["model.interaction.temperature=0.5", "model.loss.teacher_first=false"])
 
-    assert config.model.pool == "mean"
+    assert config.model.pooling == "mean"
     assert config.model.memory == "input"
     assert (config.model.interaction.hops, config.model.interaction.map) == (5, "affine")
     assert config.model.interaction.temperature == 0.5
-    assert not config.training.teacher_first
+    assert not config.model.loss.teacher_first
+    assert config.model.loss.correlation == "mean"
     assert values == given
-    assert before == PRESETS
+    assert before == presets
 
 
 def test_a_preset_may_be_set_on_the_command_line():
@@ -115,7 +116,7 @@ def test_a_bare_no_is_a_word_where_a_word_is_meant(tmp_path):
 
 
 def test_three_faults_are_reported_at_once_each_with_where_expected_and_got(tmp_path):
-    file = written(tmp_path, "model: {dmi: 64, heads: -2, pool: max}")
+    file = written(tmp_path, "model: {dmi: 64, heads: -2, pooling: max}")
 
     with pytest.raises(ConfigError) as raised:
         load_config(file)
@@ -125,8 +126,18 @@ def test_three_faults_are_reported_at_once_each_with_where_expected_and_got(tmp_
     assert sorted(faults) == [
         "  model.dmi: no such key; did you mean 'dim'?",
         "  model.heads: expected greater than 0, got -2",
-        "  model.pool: expected 'sum', 'leaky_sum', 'mean' or 'attentive', got 'max'",
+        "  model.pooling: expected 'sum', 'leaky_sum', 'mean' or 'attentive', got 'max'",
     ]
+
+
+def faults_of(values, overrides=()):
+    """The lines of a configuration's faults, without their indent."""
+    with pytest.raises(ConfigError) as raised:
+        make_config(values, overrides)
+    first, *lines = str(raised.value).splitlines()
+    assert first == f"configuration: {len(lines)} fault{'s' * (len(lines) > 1)}"
+    assert all(line.startswith("  ") for line in lines)
+    return [line[2:] for line in lines]
 
 
 def test_faults_of_overrides_and_of_fields_come_together():
@@ -134,10 +145,100 @@ def test_faults_of_overrides_and_of_fields_come_together():
         make_config({"seed": -1}, ["model.dim", "trainign.epochs=3", "model.dim.x=3"], where="experiment")
 
     text = str(raised.value)
-    assert text.startswith("experiment: ")
+    assert text.startswith("experiment: 4 faults\n")
     assert "  --set model.dim: expected a.b=c" in text
     assert "  trainign: no such key; did you mean 'training'?" in text
     assert "  seed: expected greater than or equal to 0, got -1" in text
+    assert "  model.dim: expected a valid integer" in text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_faults_of_a_models_section_and_of_the_rest_come_at_once(name):
+    values = {
+        "seed": -1,
+        "preset": "papers",
+        "data": {"storee": "here"},
+        "model": {"name": name, "dim": 0, "text": {"vocabulry": 1}, "loss": {"alpha": 2, "ranking": {"kind": "max"}}},
+        "training": {"warmup": 0.1, "epochs": -3},
+        "evaluation": {"precision": "half"},
+    }
+    assert sorted(line.split(": ")[0] for line in faults_of(values, ["model.dims=3", "seed"])) == sorted(
+        [
+            "--set seed", "data.storee", "evaluation.precision", "model.dim", "model.dims", "model.loss.alpha",
+            "model.loss.ranking.kind", "model.text.vocabulry", "preset", "seed", "training.epochs", "training.warmup",
+        ]
+    )  # fmt: skip
+
+
+KINDS = {
+    "semantic": ("hinge", {"margin": 2.0}, "scale"),
+    "semantic_small_data": ("sampled_softmax", {"scale": 3.0}, "margin"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_fields_without_a_kind_are_those_of_the_default(name):
+    kind, given, _ = KINDS[name]
+
+    config = make_config({"model": {"name": name, "loss": {"ranking": given}}})
+
+    assert config.model.loss.ranking.model_dump() == {"kind": kind, **given}
+    assert make_config({"model": {"name": name, "loss": {"ranking": {}}}}) == make_config({"model": {"name": name}})
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("kind", ["hinge", "sampled_softmax"])
+def test_each_kind_has_its_own_fields(name, kind):
+    field = {"hinge": "margin", "sampled_softmax": "scale"}[kind]
+    overrides = [f"model.loss.ranking.kind={kind}", f"model.loss.ranking.{field}=7"]
+
+    assert make_config({"model": {"name": name}}, overrides).model.loss.ranking.model_dump() == {"kind": kind, field: 7}
+
+
+@pytest.mark.parametrize(
+    ("ranking", "fault"),
+    [
+        ({"kind": "hinge", "margn": 2}, "model.loss.ranking.margn: no such key; did you mean 'margin'?"),
+        ({"kind": "sampled_softmax", "scael": 2}, "model.loss.ranking.scael: no such key; did you mean 'scale'?"),
+        ({"margn": 2}, "model.loss.ranking.margn: no such key; did you mean 'margin'?"),
+        ({"scale": 2}, "model.loss.ranking.scale: no such key; the keys here are kind, margin"),
+        (
+            {"kind": "sampled_softmax", "margin": 2},
+            "model.loss.ranking.margin: no such key; the keys here are kind, scale",
+        ),
+        ({"kind": "softmax"}, "model.loss.ranking.kind: expected 'hinge', 'sampled_softmax', got 'softmax'"),
+        ({"margin": -1}, "model.loss.ranking.margin: expected greater than or equal to 0, got -1"),
+        ({"kind": "sampled_softmax", "scale": 0}, "model.loss.ranking.scale: expected greater than 0, got 0"),
+    ],
+)
+def test_a_fault_within_alternatives_is_of_the_one_that_was_meant(ranking, fault):
+    assert faults_of({"model": {"loss": {"ranking": ranking}}}) == [fault]
+
+
+def test_a_word_is_no_section_of_alternatives():
+    (fault,) = faults_of({"model": {"loss": {"ranking": "hinge"}}})
+    assert fault.startswith("model.loss.ranking: expected ")
+    assert fault.endswith("got 'hinge'")
+
+
+def test_a_preset_is_the_models_own():
+    assert faults_of({"preset": "paper", "model": {"name": "semantic_small_data"}}) == [
+        "preset: expected null (this model has no presets) for the model 'semantic_small_data', got 'paper'"
+    ]
+    assert make_config({"model": {"name": "semantic_small_data"}}).preset is None
+
+
+@pytest.mark.parametrize("preset", [["paper"], {"paper": 1}, 3])
+def test_a_preset_that_is_no_word_is_a_fault(preset):
+    faults = faults_of({"preset": preset})
+    assert faults[0].startswith("preset: expected 'paper' or 'released' for the model 'semantic', got ")
+    assert all(fault.startswith("preset: ") for fault in faults)
+
+
+def test_a_key_of_another_model_is_unknown():
+    assert faults_of({"model": {"name": "semantic_small_data", "heads": 2}})[0].startswith("model.heads: no such key")
+    (fault,) = faults_of({"model": {"gate_learning_rate": 0.5}})
+    assert fault.startswith("model.gate_learning_rate: no such key")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +246,7 @@ def test_faults_of_overrides_and_of_fields_come_together():
     [
         ({"qqq": 1}, "qqq: no such key; the keys here are experiment, variant, seed, preset, data, model"),
         ({"model": {"interaction": {"hop": 1}}}, "model.interaction.hop: no such key; did you mean 'hops'?"),
-        ({"preset": "papers"}, "preset: expected 'paper'"),
+        ({"preset": "papers"}, "preset: expected 'paper' or 'released' for the model 'semantic', got 'papers'"),
         ({"training": {"epochs": "many"}}, "training.epochs: expected a valid integer"),
         ({"training": {"learning_rate": 0}}, "training.learning_rate: expected greater than 0, got 0"),
         ({"data": {"labelled_share": 1.5}}, "data.labelled_share: expected less than or equal to 1, got 1.5"),
@@ -175,7 +276,7 @@ def test_an_override_that_fits_no_field_is_a_fault_of_its_own(override):
         ("data.unlabelled=[a, b]", "data.unlabelled", ("a", "b")),
         ("model.text.checkpoint=null", "model.text.checkpoint", None),
         ("data.store=/somewhere/else=here", "data.store", "/somewhere/else=here"),
-        ("training.clip=1", "training.clip", 1.0),
+        ("training.max_grad_norm=1", "training.max_grad_norm", 1.0),
         (" model.dim = 24", "model.dim", 24),
     ],
 )
@@ -192,37 +293,54 @@ def test_a_configuration_does_not_change():
         config.seed = 5
 
 
-def test_the_resolved_configuration_reads_back_the_same(tmp_path):
-    config = make_config(
-        {
-            "preset": "released",
-            "experiment": "mine",
-            "data": {"store": "où", "unlabelled": ["a"], "slot_words": {"taille": "size"}},
-            "training": {"learning_rate": 1e-5, "clip": 1e-12},
-        }
-    )
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"preset": "released", "data": {"store": "où", "unlabelled": ["a"], "slot_words": {"taille": "size"}}},
+        {"model": {"loss": {"ranking": {"kind": "sampled_softmax", "scale": 7}}}, "training": {"precision": "no"}},
+        {"model": {"name": "semantic_small_data", "gate_learning_rate": 1e-5, "loss": {"ranking": {"kind": "hinge"}}}},
+        {"model": {"name": "two_tower:TwoTower", "scale": 3}, "training": {"max_grad_norm": 1e-12}},
+    ],
+)
+def test_the_resolved_configuration_reads_back_the_same(tmp_path, values):
+    config = make_config({"experiment": "mine", "training": {"learning_rate": 1e-5}} | values)
 
     assert load_config(written(tmp_path, dump_config(config))) == config
     assert load_config(written(tmp_path, describe_config(config))) == config
+    assert read_config(tmp_path / "mine.yaml") == config
+
+
+def test_a_recorded_configuration_that_does_not_read_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"absent.yaml: expected a configuration, got: .*No such file"):
+        read_config(tmp_path / "absent.yaml")
+    with pytest.raises(ConfigError, match=r"mine.yaml: expected a configuration, got: while parsing"):
+        read_config(Path(written(tmp_path, "a: [")))
+    with pytest.raises(ConfigError, match=r"mine.yaml: 1 fault\n  model.dims: no such key"):
+        read_config(Path(written(tmp_path, "model: {dims: 3}")))
 
 
 def fields(section, prefix=""):
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from fields(field.annotation, f"{prefix}{name}.")
+    """The fields of a section and of those within it, by path."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from fields(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field
 
 
-def test_the_description_mentions_every_field_with_its_reason():
-    described = describe_config(make_config({}))
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("kind", ["hinge", "sampled_softmax"])
+def test_the_description_mentions_every_field_with_its_reason(name, kind):
+    config = make_config({"model": {"name": name, "loss": {"ranking": {"kind": kind}}}})
+    rows = describe_config(config).splitlines()
 
-    for path, field in fields(Config):
-        assert field.description, f"{path} is not documented"
+    for path, field in fields(config):
+        assert field.description or path == "model.name", f"{path} is not documented"
         indent = "  " * path.count(".")
         assert any(
             row.startswith(f"{indent}{path.split('.')[-1]}: ") and row.endswith(f"# {field.description}")
-            for row in described.splitlines()
+            for row in rows
         ), path
 
 

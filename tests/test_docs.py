@@ -199,6 +199,23 @@ def test_every_module_is_on_one_page():
     assert sorted(named) == sorted(name for modules in house.modules.values() for name in modules)
 
 
+def test_shapes_stay_strings_and_placeholders_stay_text(tmp_path):
+    griffe = pytest.importorskip("griffe", reason="the tools of the site are not installed: make docs")
+    (tmp_path / "shaped.py").write_text(
+        "def f(a: Float[Tensor, 'product *row'] | None, b: Int[Tensor, '...']) -> tuple[Bool[Tensor, 'batch'], int]:\n"
+        "    'In <root>/`<x>`, 1 < 2.'\n"
+    )
+    habits = griffe.Extensions(script("reading").Habits())
+    function = griffe.load("shaped", search_paths=[tmp_path], extensions=habits)["f"]
+
+    assert [str(parameter.annotation) for parameter in function.parameters] == [
+        'Float[Tensor, "product *row"] | None',
+        'Int[Tensor, "..."]',
+    ]
+    assert str(function.returns) == 'tuple[Bool[Tensor, "batch"], int]'
+    assert function.docstring.value == "In &lt;root>/`<x>`, 1 < 2."
+
+
 def test_markdown_of_the_root_becomes_a_page():
     text = "[a](README.md#data) [b](docs/architecture.md) [c](dst/schema.py) [d](https://example.org)\n\n<!-- include dst/__init__.py -->\n"
     fitted, code = pages.as_page(text).split("\n\n", 1)

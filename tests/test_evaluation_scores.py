@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_tower import TwoTower
 
 from semantic.evaluation import product_index
 from semantic.evaluation.product_index import ProductIndex, best_products, score_candidates, score_catalogue
 from semantic.models.interface import Model, ProductRows, some_queries
 from tests.small_world import VARIANTS, build, collate, formula, small_config, small_spec, small_world, window
-from two_tower import TwoTower
 
 CPU = torch.device("cpu")
 EXACT = {"atol": 1e-12, "rtol": 0}

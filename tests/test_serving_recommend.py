@@ -12,17 +12,17 @@ import torch
 from semantic.config.loading import make_config
 from semantic.datasets.reading.records import Turn
 from semantic.datasets.store.store import Store, open_store
-from semantic.evaluation import catalogue as vectors
+from semantic.evaluation import product_index
 from semantic.evaluation.ranking import evaluate
 from semantic.models.building import build_model
-from semantic.models.semantic.paper import Semantic
+from semantic.models.interface import Model
 from semantic.runtime.errors import DataError
 from semantic.serving.recommend import Recommender, dialogue_for_page, read_dialogue, recommend
-from tests.worlds import changed_copy, tiny_values
+from tests.worlds import TWO_TOWER, changed_copy, tiny_values
 
 
 @pytest.fixture(scope="module")
-def model(shop: Store, shop_features) -> Semantic:
+def model(shop: Store, shop_features) -> Model:
     return build_model(make_config(tiny_values(shop.path, shop_features)), shop, lambda _: None).eval()
 
 
@@ -42,28 +42,57 @@ def test_scores_are_those_of_the_evaluation(model, shop):
     queries = evaluate(model, shop, "test", detail=True).queries
     for q, row in list(enumerate(shop.split("test").examples))[::3]:
         found = recommend(model, shop, before(shop, row), top=shop.num_products)
-        scores = {one.product: one.score for one in found}
+        scores = {one.product: one.score for one in found.products}
         assert len(scores) == shop.num_products  # the whole catalogue, each product once
         ranked = [*zip(queries["positives"][q], queries["positive_scores"][q], strict=True)]
         ranked += zip(queries["top_products"][q], queries["top_scores"][q], strict=True)
         assert [scores[product] for product, _ in ranked] == pytest.approx([s for _, s in ranked], abs=1e-5)
-        place = next(i for i, one in enumerate(found) if one.product == queries["top_products"][q][0])
-        for kind in ("text", "image"):
-            attention = queries[f"attention_top_{kind}"][q][0]
-            assert getattr(found[place], f"attention_{kind}") == pytest.approx(attention, abs=1e-5)
+        place = next(i for i, one in enumerate(found.products) if one.product == queries["top_products"][q][0])
+        (explanation,) = found.explanations
+        for source, values in explanation["products"].items():
+            expected = queries[f"explain/{explanation['title']}/top/{source}"][q][0]
+            assert values[place] == pytest.approx(expected, abs=1e-5)
+        for source, values in explanation["query"].items():
+            assert values == pytest.approx(queries[f"explain/{explanation['title']}/query/{source}"][q], abs=1e-5)
+
+
+def test_explanations_have_a_weight_for_each_slot_of_each_product(model, shop):
+    found = recommend(model, shop, before(shop, shop.split("test").start), top=7)
+    (one,) = found.explanations
+
+    assert one["title"] == "Hop attention over the slots"
+    assert one["labels"] == list(shop.slots)
+    assert one["query"].keys() == {"dialogue text", "dialogue photos"}
+    assert one["products"].keys() == {"text", "photo"}
+    assert all(len(values) == len(shop.slots) for values in one["query"].values())
+    for values in one["products"].values():
+        assert [len(weights) for weights in values] == [len(shop.slots)] * 7
+        assert [sum(weights) for weights in values] == pytest.approx([1.0] * 7, abs=1e-5)
+    json.dumps(found.explanations)  # plain lists and words, as the pages and the command line take them
+
+
+def test_a_model_that_explains_nothing_recommends_all_the_same(shop, tmp_path):
+    """It reads no states and no photos."""
+    store = copied(shop, tmp_path)
+    made = build_model(make_config(tiny_values(store.path, model=TWO_TOWER)), store, lambda _: None)
+
+    found = recommend(made, store, (Turn("user", "", "a red dress", (store.product_names[3],)),), top=7)
+
+    assert found.explanations == []
+    assert len({one.product for one in found.products}) == 7
 
 
 def test_the_best_come_first_with_their_names_and_texts(model, shop):
     turns = before(shop, shop.split("test").start + 2)
-    everything = recommend(model, shop, turns, top=shop.num_products)
+    everything = recommend(model, shop, turns, top=shop.num_products).products
     assert [one.score for one in everything] == sorted((one.score for one in everything), reverse=True)
     for count in (1, 7):
-        found = recommend(model, shop, turns, top=count)
+        found = recommend(model, shop, turns, top=count).products
         assert [one.product for one in found] == [one.product for one in everything[:count]]
     assert [(one.name, one.text) for one in found] == [
         (shop.product_names[one.product], shop.product_texts[one.product]) for one in found
     ]
-    assert len(recommend(model, shop, turns, top=1000)) == shop.num_products
+    assert len(recommend(model, shop, turns, top=1000).products) == shop.num_products
 
 
 def test_consecutive_turns_of_one_speaker_are_merged_as_in_the_store(model, shop):
@@ -178,13 +207,13 @@ def copied(shop: Store, folder: Path) -> Store:
 
 def test_a_recommender_encodes_the_catalogue_once_for_all_dialogues(model, shop, tmp_path, monkeypatch):
     store = copied(shop, tmp_path)
-    encoded, whole = [], vectors.encode_rows
+    encoded, whole = [], product_index.encode_rows
 
     def counting(*arguments):
         encoded.extend(arguments[2].tolist())
         return whole(*arguments)
 
-    monkeypatch.setattr(vectors, "encode_rows", counting)
+    monkeypatch.setattr(product_index, "encode_rows", counting)
     recommender = Recommender(model, store)
     dialogues = [before(store, row) for row in store.split("test").examples][:3]
 
@@ -227,4 +256,4 @@ def test_a_model_whose_scores_are_no_numbers_is_refused(model, shop, tmp_path):
 
 
 def test_no_products_may_be_asked_for(model, shop):
-    assert recommend(model, shop, (Turn("user", "", "a red dress"),), top=0) == []
+    assert recommend(model, shop, (Turn("user", "", "a red dress"),), top=0).products == []

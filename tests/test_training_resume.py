@@ -7,20 +7,33 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from semantic.batching.shards import Shard
 from semantic.config.loading import make_config
-from semantic.models.semantic import objective
+from semantic.config.registry import find_model
+from semantic.models.interface import Loss, Model
 from semantic.models.semantic.paper import Semantic
 from semantic.runs.folder import RunError, RunFolder
 from semantic.training import loop as trainer
 from semantic.training.loop import TrainingError, train
 from tests.commands import COMMAND, answering_interrupts, environment
-from tests.worlds import STATELESS, Listener, assert_same_run, same_weights, tiny_values, with_changes, without_seconds
+from tests.worlds import (
+    SMALL_DATA,
+    STATELESS,
+    TWO_TOWER,
+    Listener,
+    assert_same_run,
+    same_weights,
+    tiny_values,
+    with_changes,
+    without_seconds,
+)
 
 
 class Stop(BaseException):
@@ -49,7 +62,7 @@ def interrupt(monkeypatch, owner: object, name: str, call: int, *, before: bool)
     [
         (trainer._Run, "_step", 2, False),  # within the first epoch: nothing is saved yet
         (trainer._Run, "_step", 12, False),  # within a later one
-        (Semantic, "save_pretrained", 1, False),  # best weights of an epoch whose state is not saved
+        (Model, "save_pretrained", 1, False),  # best weights of an epoch whose state is not saved
         (RunFolder, "append_metrics", 2, False),  # a line of metrics whose state is not saved
         (RunFolder, "save_state", 1, True),
         (RunFolder, "save_state", 2, False),
@@ -70,7 +83,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(config, run, tmp_path, monk
 
 
 def test_averaged_weights_are_resumed_too(config, run, tmp_path, monkeypatch):
-    averaged = with_changes(config, "training.average=0.9")
+    averaged = with_changes(config, "training.ema_decay=0.9")
     whole = train(averaged, runs=tmp_path / "whole")
     with monkeypatch.context() as patch:
         interrupt(patch, RunFolder, "save_state", 2, before=False)
@@ -78,6 +91,21 @@ def test_averaged_weights_are_resumed_too(config, run, tmp_path, monkeypatch):
             train(averaged, runs=tmp_path / "stopped")
     assert_same_run(train(averaged, runs=tmp_path / "stopped", resume=True), whole)
     assert not same_weights(whole, run)
+
+
+@pytest.mark.parametrize("section", [SMALL_DATA, TWO_TOWER], ids=["small data", "two-tower"])
+def test_any_model_goes_on_to_the_same_bits(shop_path, shop_features, tmp_path, monkeypatch, section):
+    """What a model learns of the catalogue before the first epoch is in the state that is resumed."""
+    features = None if section is TWO_TOWER else shop_features
+    config = make_config(tiny_values(shop_path, features, model=section), ["training.shared_negatives=13"])
+    whole = train(config, runs=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt(patch, RunFolder, "save_state", 1, before=False)
+        with pytest.raises(Stop):
+            train(config, runs=tmp_path / "stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(find_model(section["name"]), "fit_catalogue", lambda *_: pytest.fail("fits the catalogue again"))
+        assert_same_run(train(config, runs=tmp_path / "stopped", resume=True), whole)
 
 
 def test_resuming_says_where_it_goes_on(config, tmp_path, monkeypatch):
@@ -105,26 +133,25 @@ def test_resuming_with_another_configuration_names_the_field(config, run):
     runs = run.path.parents[2]
     with pytest.raises(RunError, match=r"training.learning_rate: expected 0.003, got 0.01"):
         train(with_changes(config, "training.learning_rate=0.01"), runs=runs, resume=True)
-    with pytest.raises(RunError, match=r"model.dim: expected 16, got 8; loss.alpha: expected 0.5, got 0.25"):
-        train(with_changes(config, "loss.alpha=0.25", "model.dim=8"), runs=runs, resume=True)
+    with pytest.raises(RunError, match=r"model.dim: expected 16, got 8; model.loss.alpha: expected 0.5, got 0.25"):
+        train(with_changes(config, "model.loss.alpha=0.25", "model.dim=8"), runs=runs, resume=True)
     # What changes no number may change.
     assert train(with_changes(config, "training.workers=1", "evaluation.batch_size=3"), runs=runs, resume=True) == run
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(config, run, tmp_path, monkeypatch):
     steps = json.loads(run.metrics.read_text().splitlines()[0])["step"]
-    original, calls = objective.joint_loss, 0
+    original, calls = Semantic.loss, 0
     labelled = math.ceil(json.loads(run.summary.read_text())["counts"]["labelled_examples"] / 16)
 
-    def broken(*arguments, **named):
+    def broken(model: Semantic, shard: Shard) -> Loss:
         nonlocal calls
-        calls += 1
-        loss, terms = original(*arguments, **named)
-        terms = {name: term.detach() for name, term in terms.items()}
-        return (loss * math.nan, terms) if calls > labelled else (loss, terms)
+        calls += shard.labelled
+        loss = original(model, shard)
+        return replace(loss, total=loss.total * math.nan) if shard.labelled and calls > labelled else loss
 
     with monkeypatch.context() as patch:
-        patch.setattr(objective, "joint_loss", broken)
+        patch.setattr(Semantic, "loss", broken)
         message = rf"epoch 2, step {steps + 1}: expected a finite loss, got teacher_ranking .*; the epochs before"
         with pytest.raises(TrainingError, match=message) as caught:
             train(config, runs=tmp_path)
@@ -132,7 +159,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(confi
     folder = RunFolder.of(config, tmp_path)
     assert without_seconds(folder.metrics) == without_seconds(run.metrics)[:1]
     assert folder.load_state()["epoch"] == 1
-    assert Semantic.from_pretrained(folder.model) is not None
+    assert Model.from_pretrained(folder.model) is not None
     assert not folder.summary.is_file()
 
     assert_same_run(train(config, runs=tmp_path, resume=True), run)  # nothing was lost
@@ -158,6 +185,7 @@ def wait_for_epochs(process: subprocess.Popen[str], metrics: Path, epochs: int) 
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_and_resumed_ends_as_one_never_stopped(way, tmp_path, monkeypatch):
     monkeypatch.chdir(way.folder)
     values = tiny_values(Path("store"), Path("features.npy"))
@@ -180,7 +208,7 @@ def test_a_run_killed_at_any_moment_and_resumed_ends_as_one_never_stopped(way, t
     assert (process.returncode, complaint) == (0, "")
     assert re.search(r"^resuming after epoch \d+ of 15$", said, re.M)
     assert without_seconds(resumed.metrics) == without_seconds(whole.metrics)
-    first, second = (Semantic.from_pretrained(folder.model).state_dict() for folder in (whole, resumed))
+    first, second = (Model.from_pretrained(folder.model).state_dict() for folder in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert pq.read_table(resumed.queries).equals(pq.read_table(whole.queries))
     left, right = (json.loads(folder.summary.read_text()) for folder in (whole, resumed))
@@ -188,6 +216,7 @@ def test_a_run_killed_at_any_moment_and_resumed_ends_as_one_never_stopped(way, t
     assert left["best_epoch"] == right["best_epoch"]
 
 
+@pytest.mark.slow
 def test_an_interruption_by_hand_says_how_to_go_on(way, tmp_path):
     process = start(way.folder, str(tmp_path))
     wait_for_epochs(process, tmp_path / "tiny" / "long" / "seed_0" / "metrics.jsonl", 1)

@@ -37,7 +37,9 @@ class TwoTower(Model):
     def loss(self, shard):
         batch = shard.batch
         scores = self.scores(self.encode_query(batch.contexts), self.encode_products(batch.products), batch.candidates)
-        return Loss.sum(ranking=sampled_softmax_loss(self.config.scale * scores, batch.positive, batch.keep, shard.counts))
+        return Loss.sum(
+            ranking=sampled_softmax_loss(self.config.scale * scores, batch.positive, batch.keep, shard.counts)
+        )
 
     def _mean(self, tokens, keep):
         return (self.words(tokens) * keep.unsqueeze(-1)).sum(1) / keep.sum(1, keepdim=True).clamp(min=1)

@@ -167,7 +167,7 @@ class Subject:
 def build_subject(
     config: Config, store: Store, device: torch.device, word_table: tuple[int, int] | None, progress: Progress
 ) -> Subject:
-    """The configuration's model with random weights, or a checkpoint's, and what is learned of the catalogue in no time."""
+    """The configuration's model with random weights, or a checkpoint's, fitted to the catalogue as before training."""
     model = build_model(config, store, lambda _: None)
     if word_table is not None and config.model.text.checkpoint is None and model.spec.vocabulary < word_table[0]:
         tokenizer, spec = model.tokenizer, replace(model.spec, vocabulary=word_table[0], positions=word_table[1])

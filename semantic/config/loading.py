@@ -112,7 +112,7 @@ def _preset(model: type[ModelConfig], name: Any, preset: Any, faults: list[str])
     """The values of a model's preset, its first where none is named."""
     if preset is None:
         return next(iter(model.presets.values()), {})
-    if preset not in model.presets:
+    if not isinstance(preset, str) or preset not in model.presets:
         known = " or ".join(map(repr, model.presets)) or "null (this model has no presets)"
         faults.append(f"preset: expected {known} for the model {name!r}, got {preset!r}")
         return {}

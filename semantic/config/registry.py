@@ -25,7 +25,7 @@ def find_model(name: str) -> Any:
     path = MODELS.get(name, name)
     module, colon, attribute = path.partition(":")
     expected = f"model.name: expected one of {', '.join(MODELS)}, or an import path module:Class"
-    if not colon or not module or not attribute:
+    if not colon or not module or not attribute or module.startswith("."):
         raise ConfigError(f"{expected}, got {name!r}")
     if "" not in sys.path:
         sys.path.append("")

@@ -21,7 +21,7 @@ from semantic.datasets.store.store import Store
 from semantic.evaluation.product_index import ProductIndex, encoding, index_products, score_candidates
 from semantic.evaluation.query_table import TOP, BestProducts, best_candidates, described, identity_columns
 from semantic.metrics.ranking import count_ranks, released, standard, tied_queries
-from semantic.models.interface import Explanation, Model
+from semantic.models.interface import Explanation, Model, precise
 from semantic.models.losses import hinge_loss
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes
 from semantic.runtime.errors import DataError, FailedError
@@ -165,7 +165,7 @@ def _rank(
     candidates = torch.from_numpy(np.where(ids == NONE, NONE, place[ids])).to(device)
     positive, keep = torch.from_numpy(positive_array).to(device), candidates != NONE
     with encoding(device, precision):
-        query = model.encode_query(builder.contexts(rows).to(device))
+        query = precise(model.encode_query(builder.contexts(rows).to(device)))
     scores = score_candidates(model, query, index, candidates)
     _check_numbers(builder.store, rows, scores, keep)
     ranks = count_ranks(scores, positive, keep)

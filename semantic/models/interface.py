@@ -10,7 +10,7 @@ Training and ranking score by the same `score`. A model whose products depend on
 hold what it reads of a product, and does the rest in `score`.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -82,10 +82,10 @@ class Explanation:
     products: Mapping[str, Float[Tensor, "query candidate label"]] = field(default_factory=dict)
 
 
-class Model(SavedModel):
+class Model(SavedModel, ABC):
     """A ranking of products for contexts.
 
-    A subclass names its `Config`, calls `super().__init__`, and implements the four abstract methods. `encode_products`,
+    A subclass names its `Config`, calls `super().__init__`, and implements what is abstract here. `encode_products`,
     `encode_query` and `loss` run under the run's autocast; `score` runs without, in float32 at least.
     """
 
@@ -148,6 +148,7 @@ class Model(SavedModel):
         Every product may be read, those of test dialogues too: a catalogue is known when it is searched. No dialogue,
         positive or state may be.
         """
+        del builder, seed, advance
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The optimiser's groups, in torch's form; a group without "lr" takes the run's learning rate."""
@@ -179,12 +180,10 @@ class Model(SavedModel):
     def scores(self, query: Any, rows: Shaped[Tensor, "product *row"], candidates: Tensor | None) -> Tensor:
         """`score` of the rows that `candidates` [query, candidate] point at (None: all), outside of autocast."""
         with full_precision(rows.device):
-            if rows.dtype in (torch.bfloat16, torch.float16):
-                rows = rows.float()
-            return self.score(query, ProductRows.of(rows, candidates))
+            return self.score(precise(query), ProductRows.of(precise(rows), candidates))
 
 
-class DirectForm:
+class DirectForm(ABC):
     """A model's function computed the plain way, on the same weights: what its speed is measured against."""
 
     @abstractmethod
@@ -203,6 +202,12 @@ class DirectForm:
 def full_precision(device: torch.device) -> torch.autocast:
     """A block in which autocast is off."""
     return torch.autocast(device.type, enabled=False)
+
+
+def precise(value: Q) -> Q:
+    """A tensor, or a dataclass of tensors, with float32 in place of half precision, which is for the encoders."""
+    half = (torch.bfloat16, torch.float16)
+    return map_tensors(value, lambda tensor: tensor.float() if tensor.dtype in half else tensor)
 
 
 def some_queries(query: Q, part: slice) -> Q:

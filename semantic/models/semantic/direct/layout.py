@@ -24,8 +24,8 @@ class FullBatch:
     turn_real: Bool[Tensor, "batch turn"]
     state_tokens: Int[Tensor, "batch slot piece"]
     state_keep: Bool[Tensor, "batch slot piece"]
-    product_tokens: Int[Tensor, "batch candidate token"]
-    product_keep: Bool[Tensor, "batch candidate token"]
+    product_tokens: Int[Tensor, "batch candidate product_token"]
+    product_keep: Bool[Tensor, "batch candidate product_token"]
     product_photos: UInt8[Tensor, "batch candidate height width 3"] | Float[Tensor, "batch candidate feature"]
     has_photo: Bool[Tensor, "batch candidate"]
 
@@ -73,6 +73,6 @@ def _right_padded(x: Tensor, length: int, filler: int | bool) -> Tensor:
     return torch.cat([x, x.new_full((*x.shape[:-1], missing), filler)], dim=-1)
 
 
-def _left_padded(turns: Int[Tensor, "batch turn"], length: int) -> Int[Tensor, "batch turn"]:
+def _left_padded(turns: Int[Tensor, "batch turn"], length: int) -> Int[Tensor, "batch window"]:
     missing = max(0, length - turns.shape[1])
     return torch.cat([turns.new_full((len(turns), missing), NONE), turns], dim=1)
