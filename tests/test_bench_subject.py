@@ -54,10 +54,9 @@ def test_a_full_disk_is_a_fault(monkeypatch):
         bench(quick=True)
 
 
-def test_sizes_that_do_not_fit_on_the_disk_are_left_out_and_named(monkeypatch, tmp_path):
+def test_sizes_that_do_not_fit_on_the_disk_are_left_out_and_named(two_tower, monkeypatch, tmp_path):
     full(monkeypatch, growth, growth.RESERVE)
-    model = SimpleNamespace(product_shape=(2, 32), product_dtype=torch.float32)
-    found = growth.with_catalogue(None, QUICK, tmp_path, model, lambda *_: None)
+    found = growth.with_catalogue(None, QUICK, tmp_path, two_tower.model, lambda *_: None)
 
     assert found.points == ()
     assert found.note.startswith("left out for want of disk: 1,000, 3,162, 10,000 products")

@@ -272,6 +272,14 @@ def test_the_first_epoch_is_the_teachers_alone_only_if_asked_and_without_d_p():
     assert terms(asked, all_labelled=True, epoch=1) == terms(asked) == terms(plain, all_labelled=True) == everything
 
 
+def test_the_state_weight_multiplies_the_term_of_the_states():
+    shard = whole(collate(small_world()))
+    plain, heavy = (build("paper", loss={"state_weight": weight}).loss(shard).terms["state_mse"] for weight in (1, 7))
+
+    assert plain > 1e-3
+    torch.testing.assert_close(heavy, 7 * plain, **EXACT)
+
+
 def test_a_term_of_weight_zero_is_not_computed():
     off = build("paper", loss={"divergence_weight": 0, "correlation_weight": 0, "state_weight": 0})
     loss = off.loss(whole(collate(small_world())))

@@ -16,7 +16,11 @@ def make_optimizer(model: Model, config: TrainingConfig) -> torch.optim.Optimize
 
 
 def linear_decay(config: TrainingConfig, steps: int) -> Callable[[int], float]:
-    """The factor of the learning rate: up to 1 over the warm-up, then linearly down to 0 at the last step."""
+    """The factor of the learning rate: up to 1 over the warm-up, then linearly down to 0 after the last step.
+
+    transformers' get_linear_schedule_with_warmup starts from 0, so that the first step would move nothing: with 1% of
+    few steps that is the whole warm-up.
+    """
     warmup = max(1, round(config.warmup_ratio * steps)) if config.warmup_ratio else 0
 
     def factor(step: int) -> float:

@@ -92,7 +92,7 @@ class InteractionConfig(Section):
 class PaperConfig(SemanticConfig):
     """The paper's network; the defaults are the paper's."""
 
-    name: str = "semantic"
+    name: str = Field("semantic", description="this model, by its short name")
     dim: PositiveInt = Field(768, description="D_out; with a text checkpoint its width")
     heads: PositiveInt = Field(8, description="attention heads", validate_default=True)
     layers: NaturalInt = Field(3, description="layers of every attention stack")

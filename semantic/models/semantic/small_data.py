@@ -82,7 +82,7 @@ class SmallDataLoss(LossConfig):
 class SmallDataConfig(SemanticConfig):
     """The choices of the method for small data."""
 
-    name: str = "semantic_small_data"
+    name: str = Field("semantic_small_data", description="this model, by its short name")
     dim: PositiveInt = Field(384, description="D_out; with a text checkpoint its width")
     dropout: Share = Field(0.1, description="of a text's vector")
     state_scale: float = Field(0.3, gt=0, description="S = state_scale (key weight K + V)")
