@@ -1,14 +1,13 @@
 """`semantic bench` as a person runs it: what it leaves, what its numbers are of, and how it stops."""
 
 import json
-import re
 import signal
 import subprocess
 
 import pytest
 
 from semantic.bench.subject import QUICK
-from tests.commands import COMMAND, answering_interrupts, environment, semantic
+from tests.commands import COMMAND, answering_interrupts, environment
 
 pytestmark = pytest.mark.slow
 
@@ -180,19 +179,3 @@ def test_an_interruption_leaves_nothing(tmp_path):
     assert "Traceback" not in error
     assert not (tmp_path / "found").exists()
     assert not list(scratch.glob("semantic-bench-*"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("nothing_such",), r"semantic: experiment 'nothing_such': expected a YAML file or one of quickstart, .*"),
-        (("--out", "file/bench"), r"semantic: --out file/bench: expected a folder to write to, found a file at .*file"),
-    ],
-)
-def test_faults_are_told_in_a_line_before_anything_runs(arguments, message, tmp_path):
-    (tmp_path / "file").write_text("")
-    done = semantic("bench", *arguments, "--quick", cwd=tmp_path, code=2)
-
-    assert re.fullmatch(message, done.stderr.strip()), done.stderr
-    assert done.stdout == ""
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]

@@ -1,5 +1,7 @@
 """What a bench runs on: faults before anything is measured, frozen backbones, and models without a direct form."""
 
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from semantic.bench.running import bench
 from semantic.bench.speeds import NO_DIRECT_FORM, evaluating, features, scoring, training
 from semantic.bench.subject import QUICK, SavedSubject, Subject, build_subject, frozen
 from semantic.bench.timing import Timing
+from semantic.cli import app
 from semantic.config.errors import ConfigError
 from semantic.config.loading import make_config
 from semantic.runtime.errors import DataError
@@ -27,6 +30,28 @@ SCALE = replace(QUICK, seconds=0.01)
 def two_tower(shop) -> Subject:
     """A model by its import path, which has no direct form, no backbone and reads no states."""
     return build_subject(make_config(tiny_values(shop.path, model=TWO_TOWER)), shop, CPU, None, Progress())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nothing_such",), r"semantic: experiment 'nothing_such': expected a YAML file or one of quickstart, .*"),
+        (("--out", "file/bench"), r"semantic: --out file/bench: expected a folder to write to, found a file at .*file"),
+    ],
+)
+def test_faults_are_told_in_a_line_before_anything_runs(arguments, message, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["semantic", "bench", *arguments, "--quick"])
+
+    with pytest.raises(SystemExit) as stopped:
+        app.main()
+
+    said = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert re.fullmatch(message, said.err.strip()), said.err
+    assert said.out == ""
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_other_faults_are_told_too():

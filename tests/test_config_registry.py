@@ -95,8 +95,8 @@ EXPECTED = f"model.name: expected one of {', '.join(MODELS)}, or an import path 
         ("own_models.inner:Own", ", got 'own_models.inner:Own': there is no module 'own_models.inner'"),
         ("semantic.models.nowhere:Own", ", got 'semantic.models.nowhere:Own': there is no module 'semantic.models.nowhere'"),
         ("own_models:Other", ", got 'own_models:Other': module 'own_models' has no 'Other'"),
-        ("own_models:Plain", " of a model, got 'own_models:Plain', which has no Config that extends ModelConfig"),
-        ("own_models:Wrong", " of a model, got 'own_models:Wrong', which has no Config that extends ModelConfig"),
+        ("own_models:Plain", " of a model, got 'own_models:Plain', which is abstract or has no Config that extends ModelConfig"),
+        ("own_models:Wrong", " of a model, got 'own_models:Wrong', which is abstract or has no Config that extends ModelConfig"),
         (".relative:Own", ", got '.relative:Own'"),
     ],
 )  # fmt: skip

@@ -203,7 +203,6 @@ def test_single_precision_scores_agree_with_double(name):
 HALVES = (torch.float16, torch.bfloat16)
 
 
-@pytest.mark.xfail(reason="half-precision rows reach `score` as they are stored", strict=True)
 @pytest.mark.parametrize("dtype", HALVES)
 def test_rows_stored_in_half_precision_are_scored_in_single(dtype):
     """As in training, by `Model.scores`."""

@@ -133,7 +133,7 @@ def test_resuming_with_another_configuration_names_the_field(config, run):
     runs = run.path.parents[2]
     with pytest.raises(RunError, match=r"training.learning_rate: expected 0.003, got 0.01"):
         train(with_changes(config, "training.learning_rate=0.01"), runs=runs, resume=True)
-    with pytest.raises(RunError, match=r"model.dim: expected 16, got 8; model.loss.alpha: expected 0.5, got 0.25"):
+    with pytest.raises(RunError, match=r"model.loss.alpha: expected 0.5, got 0.25; model.dim: expected 16, got 8"):
         train(with_changes(config, "model.loss.alpha=0.25", "model.dim=8"), runs=runs, resume=True)
     # What changes no number may change.
     assert train(with_changes(config, "training.workers=1", "evaluation.batch_size=3"), runs=runs, resume=True) == run

@@ -79,12 +79,19 @@ def machine_line(result: Result) -> str:
 
 def subject_line(result: Result) -> str:
     """What was measured, in a sentence."""
-    subject, model = result.subject, result.subject["config"]["model"]
-    data, training = result.subject["config"]["data"], result.subject["config"]["training"]
+    subject, config = result.subject, result.subject["config"]
+    model, data = config["model"], config["data"]
+    known = [f"dim {model['dim']}" if "dim" in model else "", model.get("image", {}).get("backbone", "")]
+    facts = [
+        f"model {model['name']}",
+        *filter(None, known),
+        f"{data['context_turns']} turns x {data['photos_per_turn']} photos",
+        f"{data['turn_tokens']} word pieces",
+        f"batch {config['training']['batch_size']}",
+    ]
     return (
-        f"{subject['experiment']}: dim {model['dim']}, {data['context_turns']} turns x {data['photos_per_turn']} photos, "
-        f"{data['turn_tokens']} word pieces, {model['image']['backbone']}, batch {training['batch_size']}; "
-        f"{subject['products']:,} products, store {subject['store']}" + ("; --quick" if result.quick else "")
+        f"{subject['experiment']}: {', '.join(facts)}; {subject['products']:,} products, store {subject['store']}"
+        + ("; --quick" if result.quick else "")
     )
 
 

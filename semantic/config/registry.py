@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from inspect import isabstract
 from typing import Any
 
 from semantic.config.errors import ConfigError
@@ -38,6 +39,6 @@ def find_model(name: str) -> Any:
     except AttributeError:
         raise ConfigError(f"{expected}, got {name!r}: module {module!r} has no {attribute!r}") from None
     config = getattr(found, "Config", None)
-    if not (isinstance(config, type) and issubclass(config, ModelConfig)):
-        raise ConfigError(f"{expected} of a model, got {name!r}, which has no Config that extends ModelConfig")
+    if not (isinstance(config, type) and issubclass(config, ModelConfig)) or isabstract(found):
+        raise ConfigError(f"{expected} of a model, got {name!r}, which is abstract or has no Config that extends ModelConfig")
     return found

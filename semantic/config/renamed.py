@@ -6,7 +6,7 @@ from typing import Any
 Path = tuple[str, ...]
 """Of a key: the names of its sections and its own."""
 
-SMALL_DATA = "it belongs to the model semantic_small_data (model.name)"
+SMALL_DATA = "the model semantic_small_data (model.name) has them always, semantic never"
 
 RENAMED = {
     "training.warmup": "training.warmup_ratio",

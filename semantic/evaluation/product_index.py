@@ -17,7 +17,7 @@ from semantic.batching.cache import cached_rows
 from semantic.config.schema import EvaluationConfig
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.store.arrays import GrowingArray
-from semantic.models.interface import Model, ProductRows, query_tensor, some_queries
+from semantic.models.interface import Model, ProductRows, precise, query_tensor, some_queries
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes
 from semantic.runtime.progress import Progress
 
@@ -33,7 +33,10 @@ AT_ONCE = {"cpu": 16 << 20, "other": 1 << 30}
 
 @dataclass(frozen=True)
 class ProductIndex:
-    """The rows of products; they may lie in a memory-mapped file, and need not be on the model's device."""
+    """The rows of products; they may lie in a memory-mapped file, and need not be on the model's device.
+
+    Rows stored in half precision are scored in float32.
+    """
 
     rows: Shaped[Tensor, "product *row"]
 
@@ -45,8 +48,8 @@ class ProductIndex:
         """Of each row over its last axis, by one pass over all rows; None for rows that are no real vectors."""
         if not self.rows.is_floating_point():
             return None
-        norms = [torch.linalg.vector_norm(block, dim=-1) for block in self.rows.split(BLOCK)]
-        return torch.cat(norms).square() if norms else self.rows.new_zeros(0, *self.rows.shape[1:-1])
+        norms = [torch.linalg.vector_norm(precise(block), dim=-1) for block in self.rows.split(BLOCK)]
+        return torch.cat(norms).square() if norms else precise(self.rows).new_zeros(0, *self.rows.shape[1:-1])
 
     def at(self, index: Int[Tensor, "query candidate"], device: torch.device) -> ProductRows:
         """The products that `index` points at, on `device`; negative places (padding) read product 0."""
@@ -54,7 +57,7 @@ class ProductIndex:
         rows = self.rows.flatten(1).index_select(0, index.flatten()).to(device, non_blocking=True)
         norms = self.squared_norms
         return ProductRows(
-            rows.view(*index.shape, *self.rows.shape[1:]),
+            precise(rows).view(*index.shape, *self.rows.shape[1:]),
             None if norms is None else norms[index].to(device, non_blocking=True),
         )
 
@@ -62,7 +65,7 @@ class ProductIndex:
         """Products that follow one another, shared by all queries."""
         norms = self.squared_norms
         return ProductRows(
-            self.rows[products].to(device, non_blocking=True).unsqueeze(0),
+            precise(self.rows[products].to(device, non_blocking=True)).unsqueeze(0),
             None if norms is None else norms[products].to(device, non_blocking=True).unsqueeze(0),
         )
 

@@ -105,10 +105,10 @@ class Model(SavedModel, ABC):
     @property
     @abstractmethod
     def product_shape(self) -> tuple[int, ...]:
-        """The shape of one product's row."""
+        """The shape of one product's row: one axis at least."""
 
     product_dtype: torch.dtype = torch.float32
-    """What rows are stored in."""
+    """What rows are stored in: any type that numpy has too, hence not bfloat16."""
 
     @abstractmethod
     def encode_products(self, products: Products) -> Shaped[Tensor, "product *row"]:
