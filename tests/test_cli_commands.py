@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from semantic.cli import app as cli
@@ -93,7 +94,7 @@ def test_report_writes_what_it_names(way):
     said = way.said["report"].stdout
     (written,) = re.findall(r"^written: (.*)$", said, re.M)
     files = [way.folder / name for name in written.split(", ")]
-    assert sorted(file.suffix for file in files) == [".csv", ".html", ".md"]
+    assert sorted(file.suffix for file in files) == [".csv", ".html", ".md", ".tex"]
     assert all(file.stat().st_size > 200 for file in files)
     value = json.loads(way.run.summary.read_text())["protocols"]["standard"]["ndcg@5"]
     (sheet,) = (file.read_text() for file in files if file.suffix == ".csv")
@@ -107,16 +108,22 @@ def test_recommend_prints_json_and_writes_a_page(way):
     assert content["store"] == "store"
     assert len({one["product"] for one in found}) == len(found) == 7
     assert [one["score"] for one in found] == sorted((one["score"] for one in found), reverse=True)
-    assert found[0].keys() == {"product", "name", "text", "score", "attention_text", "attention_image"}
+    assert found[0].keys() == {"product", "name", "text", "score"}
+    (explanation,) = content["explanations"]
+    assert explanation["title"] == "Hop attention over the slots"
+    assert sum(explanation["query"]["dialogue text"]) == pytest.approx(1)
+    assert len(explanation["products"]["photo"]) == 7
     assert done.stderr == "page: recommend.html\n"
     assert (way.folder / "recommend.html").read_text().count("data:image/") >= 7
 
 
 def test_config_explains_every_field(way):
-    said = semantic("config", "tiny.yaml", "--set", "loss.alpha=0.25", cwd=way.folder).stdout
-    assert re.search(r"^  alpha: 0.25 +# weight of the teacher's losses", said, re.M)
+    said = semantic("config", "tiny.yaml", "--set", "model.loss.alpha=0.25", cwd=way.folder).stdout
+    assert re.search(r"^    alpha: 0.25 +# weight of the teacher's losses", said, re.M)
     resolved = yaml.safe_load(said)
-    assert make_config(resolved) == make_config(tiny_values(Path("store"), Path("features.npy")), ["loss.alpha=0.25"])
+    assert make_config(resolved) == make_config(
+        tiny_values(Path("store"), Path("features.npy")), ["model.loss.alpha=0.25"]
+    )
 
 
 def test_folds_are_runs_beside_each_other_in_one_table(way, monkeypatch, capsys):

@@ -56,11 +56,11 @@ def test_a_folder_or_a_word_that_is_wrong_is_one_line(way, arguments, message):
 
 
 def test_a_configuration_with_three_faults_names_all_three(way):
-    faults = ("model.dims=3", "training.epochs=many", "loss.alpha=2")
+    faults = ("model.dims=3", "training.epochs=many", "model.loss.alpha=2")
     said = faulty("train", "tiny.yaml", *(word for fault in faults for word in ("--set", fault)), cwd=way.folder)
     first, *lines = said.splitlines()
     assert first == "tiny.yaml: 3 faults"
-    assert sorted(line.split(":")[0].strip() for line in lines) == ["loss.alpha", "model.dims", "training.epochs"]
+    assert sorted(line.split(":")[0].strip() for line in lines) == ["model.dims", "model.loss.alpha", "training.epochs"]
     assert "did you mean 'dim'?" in said
     assert "got 2" in said
     assert "got 'many'" in said

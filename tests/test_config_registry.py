@@ -22,6 +22,11 @@ class Config(ModelConfig):
 
 class Own(Model):
     Config = Config
+    product_shape = encode_products = encode_query = score = loss = None
+
+
+class Half(Model):
+    Config = Config
 
 
 class Plain:
@@ -95,6 +100,7 @@ EXPECTED = f"model.name: expected one of {', '.join(MODELS)}, or an import path 
         ("own_models.inner:Own", ", got 'own_models.inner:Own': there is no module 'own_models.inner'"),
         ("semantic.models.nowhere:Own", ", got 'semantic.models.nowhere:Own': there is no module 'semantic.models.nowhere'"),
         ("own_models:Other", ", got 'own_models:Other': module 'own_models' has no 'Other'"),
+        ("own_models:Half", " of a model, got 'own_models:Half', which is abstract or has no Config that extends ModelConfig"),
         ("own_models:Plain", " of a model, got 'own_models:Plain', which is abstract or has no Config that extends ModelConfig"),
         ("own_models:Wrong", " of a model, got 'own_models:Wrong', which is abstract or has no Config that extends ModelConfig"),
         (".relative:Own", ", got '.relative:Own'"),

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from semantic.config.loading import ConfigError, make_config
-from semantic.config.schema import Config
 from semantic.runs.folder import RunError, RunFolder
 
 
@@ -16,7 +15,7 @@ def folder(tmp_path) -> RunFolder:
 
 
 def test_the_folder_is_named_by_experiment_variant_seed_and_fold(tmp_path):
-    config = Config(experiment="fashion", variant="no-state", seed=7)
+    config = make_config({"experiment": "fashion", "variant": "no-state", "seed": 7})
     assert RunFolder.of(config, tmp_path).path == tmp_path / "fashion" / "no-state" / "seed_7"
     assert RunFolder.of(config, tmp_path, 0).path == tmp_path / "fashion" / "no-state" / "seed_7" / "fold_0"
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,23 +12,31 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantic.batching.steps import TrainingSteps, select_examples
-from semantic.config.loading import ConfigError, make_config, read_values
-from semantic.models.building import batch_builder, build_model
-from semantic.models.semantic.objective import Objective
+from semantic.batching.examples import select_examples
+from semantic.batching.shards import Shard
+from semantic.batching.steps import TrainingSteps
+from semantic.config.errors import ConfigError
+from semantic.config.loading import make_config
+from semantic.models.building import build_model
 from semantic.runs.folder import RunFolder
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes, join_processes
-from semantic.runtime.progress import Progress
 from semantic.training.loop import _check_batch_norm, train
+from semantic.training.step import LossModule
 from tests.commands import environment
 from tests.small_world import fill
 from tests.worlds import STATELESS, tiny_values, weights, without_seconds
 
-POOLED = read_values((resources.files("semantic.experiments") / "simmc2_fashion.yaml").read_text(encoding="utf-8"))
 VARIANTS = {
-    "paper": {"preset": "paper", "training": {"positives": 2, "negatives": 3}},
+    "paper": {"training": {"positives": 2, "negatives": 3}},
     "released": {"preset": "released", "training": {"positives": 2, "negatives": 40}},
-    "small_data": POOLED | {"loss": POOLED["loss"] | {"divergence_weight": 0.5, "correlation_weight": 0.25}},
+    "small_data": {
+        "model": {
+            "name": "semantic_small_data",
+            "gate_learning_rate": 2e-2,
+            "loss": {"divergence_weight": 0.5, "correlation_weight": 0.25},
+        },
+        "training": {"shared_negatives": 11, "warmup_ratio": 0.05, "max_grad_norm": 1.0, "ema_decay": 0.98},
+    },
 }
 """Between them every term of the loss, both ways of drawing candidates, and both kinds of state."""
 
@@ -36,15 +44,21 @@ VARIANTS = {
 def variant_values(name: str, store: Path, features: Path, *, dropout: float) -> dict:
     """A variant as a tiny run on the shop."""
     variant, tiny = VARIANTS[name], tiny_values(store, features)
-    model = {**variant.get("model", {}), "dim": 16, "heads": 2, "layers": 1, "dropout": dropout}
-    text = {**model.get("text", {}), "vocabulary": 300, "word_dropout": dropout}
-    image = {**model.get("image", {}), "features": str(features), "batch_norm": "eval"}
-    training = {**tiny["training"], **variant.get("training", {}), "batch_size": 7}
-    training |= {"pool": 11} if "pool" in training else {}
+    model = {**variant.get("model", {}), "dim": 16, "dropout": dropout, "text": {"vocabulary": 300}}
+    if name == "small_data":
+        model["text"]["word_dropout"] = dropout
+        model["image"] = {"features": str(features)}
+    else:
+        model |= {"heads": 2, "layers": 1, "image": {"features": str(features), "batch_norm": "eval"}}
+    training = {**tiny["training"], **variant["training"], "batch_size": 7}
     return {
-        **variant, "experiment": "tiny", "variant": name, "data": tiny["data"], "training": training,
-        "model": {**model, "text": text if name == "small_data" else {"vocabulary": 300}, "image": image},
-    }  # fmt: skip
+        **variant,
+        "experiment": "tiny",
+        "variant": name,
+        "data": tiny["data"],
+        "training": training,
+        "model": model,
+    }
 
 
 # Shards.
@@ -77,52 +91,58 @@ def test_a_single_process_does_everything_itself_and_starts_no_group():
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def case(request, shop, shop_features):
-    """A variant's objective in float64 without dropout, and its training steps of seven examples."""
+    """A variant's loss in float64 without dropout, and its training steps of seven examples."""
     config = make_config(variant_values(request.param, shop.path, shop_features, dropout=0.0))
+    if request.param == "released":
+        config = make_config(config.model_dump(mode="json"), ["model.loss.teacher_first=true"])
     model = build_model(config, shop, lambda _: None)
-    builder = batch_builder(model, shop, torch.device("cpu"), Progress())
-    objective = Objective(fill(model).double().train(), config.loss)
     rows = select_examples(shop, config.data).labelled
-    gold = config.loss.state == "values"
-    return objective, TrainingSteps(builder, rows, config.training, seed=5, share_gold=gold)
+    whole = model.inputs.states == "whole batch"
+    steps = TrainingSteps(model.open_batches(shop), rows, config.training, seed=5, whole_states=whole)
+    return LossModule(fill(model).double().train()), steps
 
 
-def outcome(objective: Objective, part, **how) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def outcome(loss_module: LossModule, shard: Shard) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Loss and terms, and the gradient of every parameter."""
-    objective.zero_grad()
-    loss, terms = objective(part, **how)
+    loss_module.zero_grad()
+    loss, terms = loss_module(shard)
     loss.backward()
     return torch.stack([loss.detach(), *terms.values()]), {
-        name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in objective.named_parameters()
+        name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in loss_module.named_parameters()
     }
 
 
 @pytest.mark.parametrize("size", [2, 3, 6])
-@pytest.mark.parametrize("how", [{"labelled": True}, {"labelled": False}, {"labelled": True, "teacher_only": True}])
-def test_losses_and_gradients_of_the_parts_add_up_to_the_whole(case, size, how):
-    objective, steps = case
+@pytest.mark.parametrize("how", [{"labelled": True}, {"labelled": False}, {"labelled": True, "all_labelled": True}])
+def test_losses_and_gradients_of_the_shards_add_up_to_the_whole(case, size, how):
+    loss_module, steps = case
     last = len(steps) - 1
     assert len(steps[last].positive) == 5  # fewer examples than six processes
     for step in (0, last):
-        expected, gradients = outcome(objective, steps.share(step), **how)
-        found = [outcome(objective, steps.share(step, Processes(rank, size)), **how) for rank in range(size)]
+        expected, gradients = outcome(loss_module, replace(steps.shard(step), **how))
+        shards = [replace(steps.shard(step, Processes(rank, size)), **how) for rank in range(size)]
+        found = [outcome(loss_module, shard) for shard in shards]
 
         assert expected.abs().max() > 0.1
         torch.testing.assert_close(sum(values for values, _ in found), expected, atol=1e-10, rtol=0)
         for name, gradient in gradients.items():
-            total = sum(part[name] for _, part in found)
+            total = sum(of_shard[name] for _, of_shard in found)
             torch.testing.assert_close(total, gradient, atol=1e-10, rtol=0, msg=lambda t, name=name: f"{name}: {t}")
 
 
-def test_batch_statistics_over_processes_need_gpus():
-    config = make_config({"preset": "released"})
-    _check_batch_norm(config, SINGLE_PROCESS)
-    _check_batch_norm(make_config({"preset": "released"}, ["model.image.batch_norm=eval"]), Processes(0, 2))
-    _check_batch_norm(config, Processes(0, 2, device=torch.device("cuda", 0)))
+def test_batch_statistics_over_processes_need_gpus(shop):
+    values = variant_values("released", shop.path, shop.path, dropout=0.0)
+    values["model"]["image"] = {"backbone": "test_resnet", "batch_norm": "train"}
+    by_batch = build_model(make_config(values), shop, lambda _: None)
+    running = build_model(make_config(values, ["model.image.batch_norm=eval"]), shop, lambda _: None)
+
+    _check_batch_norm(by_batch, SINGLE_PROCESS)
+    _check_batch_norm(running, Processes(0, 2))
+    _check_batch_norm(by_batch, Processes(0, 2, device=torch.device("cuda", 0)))
     with pytest.raises(
         ConfigError, match=r"batch_norm=train: expected one process, or a GPU each .* got 2 processes on cpu"
     ):
-        _check_batch_norm(config, Processes(0, 2))
+        _check_batch_norm(by_batch, Processes(0, 2))
 
 
 def test_every_process_calls_the_backbone_as_often(shop):
@@ -131,16 +151,16 @@ def test_every_process_calls_the_backbone_as_often(shop):
     values["model"]["image"] = {"backbone": "test_resnet", "batch_norm": "eval"}
     config = make_config(values)
     model = build_model(config, shop, lambda _: None)
-    builder = batch_builder(model, shop, torch.device("cpu"), Progress())
-    steps = TrainingSteps(builder, select_examples(shop, config.data).labelled, config.training, seed=5)
-    shares = [steps.share(0, Processes(rank, 7)).batch for rank in range(7)]
+    rows = select_examples(shop, config.data).labelled
+    steps = TrainingSteps(model.open_batches(shop), rows, config.training, seed=5)
+    shards = [steps.shard(0, Processes(rank, 7)) for rank in range(7)]
     calls = []
     model.backbone.register_forward_hook(lambda *_: calls.append(1))
 
-    for batch in shares:
-        model(batch)
+    for shard in shards:
+        model.loss(shard)
 
-    assert 0 < sum(not len(batch.contexts.photos) for batch in shares) < 7
+    assert 0 < sum(not len(shard.batch.contexts.photos) for shard in shards) < 7
     assert len(calls) == 7
 
 

@@ -5,13 +5,13 @@ import pickle
 import pytest
 
 from semantic.bench.alone import BenchError
-from semantic.config.loading import ConfigError
+from semantic.config.errors import ConfigError
 from semantic.datasets.preparing.workers import WorkersError
 from semantic.encoders.image import BackboneError
 from semantic.evaluation.ranking import ScoreError
-from semantic.models.building import CheckpointError
 from semantic.models.saving import ModelError
 from semantic.models.semantic.released import ReleasedError
+from semantic.models.text_checkpoints import CheckpointError
 from semantic.runs.folder import RunError
 from semantic.runtime.errors import DataError, FailedError, UserError
 from semantic.training.loop import TrainingError

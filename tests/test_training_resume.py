@@ -221,6 +221,6 @@ def test_an_interruption_by_hand_says_how_to_go_on(way, tmp_path):
     process = start(way.folder, str(tmp_path))
     wait_for_epochs(process, tmp_path / "tiny" / "long" / "seed_0" / "metrics.jsonl", 1)
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate(timeout=300)
     assert process.returncode == 130
     assert complaint == ("interrupted; what was finished is saved, the same command (train: with --resume) goes on\n")
