@@ -296,7 +296,7 @@ def test_two_processes_end_as_one_does(shop_path, shop_features, tmp_path):
     for name in VARIANTS:
         values = variant_values(name, shop_path, shop_features, dropout=0.0)
         values["data"] |= {"unlabelled": [STATELESS], "labelled_share": 0.5}
-        values["training"] |= {"epochs": 2, "clip": 0.5, "average": 0.9, "workers": int(name == "paper")}
+        values["training"] |= {"epochs": 2, "max_grad_norm": 0.5, "ema_decay": 0.9, "workers": int(name == "paper")}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(values))
     names = [f"{name}.yaml" for name in VARIANTS]
 
