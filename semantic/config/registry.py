@@ -40,5 +40,7 @@ def find_model(name: str) -> Any:
         raise ConfigError(f"{expected}, got {name!r}: module {module!r} has no {attribute!r}") from None
     config = getattr(found, "Config", None)
     if not (isinstance(config, type) and issubclass(config, ModelConfig)) or isabstract(found):
-        raise ConfigError(f"{expected} of a model, got {name!r}, which is abstract or has no Config that extends ModelConfig")
+        raise ConfigError(
+            f"{expected} of a model, got {name!r}, which is abstract or has no Config that extends ModelConfig"
+        )
     return found
