@@ -29,7 +29,7 @@ lint: .venv/.installed-test
 
 # mypy sees the mapped folders as one package only where they are installed as one: in a wheel.
 wheel-check: .venv/.installed-test
-	rm -rf build/wheel build/typed
+	rm -rf build  # modules that are gone would stay in build/lib, and get into the wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . > /dev/null
 	$(BIN)/python -m pip install --quiet --no-deps --target build/typed build/wheel/*.whl
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python -p semantic

@@ -37,6 +37,8 @@ def print_runs(runs: list[Path]) -> None:
     """Print the table of runs, on the main process alone: the others may not even have the folders."""
     if out.quiet:
         return
-    from semantic.report.printing import load_runs, print_table, table
+    from semantic.report.printing import print_table
+    from semantic.report.tables import table
+    from semantic.runs.reading import load_runs
 
     print_table(table(load_runs(runs)), out)

@@ -20,11 +20,9 @@ def train(
 ) -> None:
     """Train, keep the best weights by validation, evaluate them on the test split, print the table."""
     from semantic.config.loading import load_config
-
-    config = load_config(experiment, overrides or ())
-    # Torch is imported after the configuration was read: its faults are reported at once.
     from semantic.training.loop import train as train_run
 
+    config = load_config(experiment, overrides or ())
     numbers = list(range(folds)) if folds else [None]
     folders = []
     for fold in numbers:

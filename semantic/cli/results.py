@@ -20,8 +20,11 @@ def report(
 ) -> None:
     """The table of runs in the terminal, as Markdown, LaTeX and CSV, and an HTML page with curves and a gallery."""
     from semantic.datasets.store.store import open_store
+    from semantic.report.exporting import write
     from semantic.report.pages import report_page
-    from semantic.report.printing import load_runs, print_table, table, unfinished_runs, write
+    from semantic.report.printing import print_table
+    from semantic.report.tables import table
+    from semantic.runs.reading import load_runs, unfinished_runs
 
     loaded = load_runs(runs)
     result = table(loaded, unfinished_runs(runs))

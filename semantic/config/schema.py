@@ -75,7 +75,7 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How it is minimised."""
+    """How a model's loss is minimised."""
 
     epochs: NaturalInt = Field(50, description="passes over the training examples")
     batch_size: PositiveInt = Field(64, description="examples a step, over all processes")

@@ -11,6 +11,7 @@ from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store
 from semantic.metrics.ranking import Ranks
 from semantic.models.interface import Explanation
+from semantic.runs.reading import product_column, query_column
 
 TOP = 10
 """Products kept a query for the report."""
@@ -77,9 +78,9 @@ class BestProducts:
         }
         for one in explanations:
             for source, values in one.query.items():
-                columns[f"explain/{one.title}/query/{source}"] = values.tolist()
+                columns[query_column(one.title, source)] = values.tolist()
             for source, values in one.products.items():
-                columns[f"explain/{one.title}/top/{source}"] = self.cut(values)
+                columns[product_column(one.title, source)] = self.cut(values)
         return columns
 
 

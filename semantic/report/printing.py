@@ -5,13 +5,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-# The command line finds the functions it calls for a table here.
-from semantic.report.exporting import write as write
 from semantic.report.frame import PROTOCOLS
 from semantic.report.tables import Cell, ResultTable
-from semantic.report.tables import table as table
-from semantic.runs.reading import load_runs as load_runs
-from semantic.runs.reading import unfinished_runs as unfinished_runs
 
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line
 

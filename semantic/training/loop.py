@@ -156,7 +156,6 @@ class _Run:
                 from timm.layers import convert_sync_batchnorm  # seconds to import, and one process alone needs none
 
                 convert_sync_batchnorm(backbone)
-        self.model.to(self.processes.device)
         self.optimizer = make_optimizer(self.model, training)
         self.scheduler = LambdaLR(self.optimizer, linear_decay(training, self.steps_an_epoch * training.epochs))
         self.average: MovingAverage | None = None

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs
 from semantic.batching.shards import Shard
-from semantic.config.schema import ModelConfig, Section
+from semantic.config.schema import ModelConfig, Section, TextSource
 from semantic.datasets.batches.tensors import Batch, Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import DialogueState, GoldValues, StateEncoders, TurnVectors, TurnWords
@@ -21,6 +22,7 @@ from semantic.encoders.words import BatchWords
 from semantic.models.interface import Explanation, Loss, Model, ProductRows
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
 from semantic.models.semantic.scoring import Match, Query, Side, match
+from semantic.models.text_checkpoints import to_unit_deviation
 
 
 class PhotoSource(Section):
@@ -35,9 +37,18 @@ class PhotoSource(Section):
     )
 
 
+class TableSource(TextSource):
+    """The word table, and its scale."""
+
+    table_scale: Literal["checkpoint", "unit"] = Field(
+        "checkpoint", description="the word table as it is, or scaled to deviation 1"
+    )
+
+
 class SemanticConfig(ModelConfig):
     """What the configurations of both methods hold."""
 
+    text: TableSource
     image: PhotoSource
     loss: LossConfig
 
@@ -87,6 +98,10 @@ class StateAwareModel(Model):
     def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
         """The vectors of contexts, and what the student reads."""
 
+    @abstractmethod
+    def load_text(self, encoder: nn.Module) -> None:
+        """Take over what the model keeps of a text checkpoint's encoder."""
+
     def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"] | None:
         """w, the weight of the photo cosine; None: one."""
         del reading
@@ -106,6 +121,14 @@ class StateAwareModel(Model):
     @property
     def product_shape(self) -> tuple[int, ...]:
         return (2, self.dim)
+
+    def initialise(self, text_encoder: nn.Module | None) -> None:
+        if text_encoder is not None:
+            self.load_text(text_encoder)
+        if self.config.text.table_scale == "unit":
+            to_unit_deviation(self.word_table)
+        if self.backbone is not None and self.config.image.weights is not None:
+            self.backbone.load(self.config.image.weights)
 
     def encode_products(self, products: Products) -> Float[Tensor, "product 2 dim"]:
         return self.read_products(products, self.words())

@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 
 from semantic.batching.inputs import InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import NaturalInt, PositiveInt, Section, Share, TextSource
+from semantic.config.schema import NaturalInt, PositiveInt, Section, Share
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import AttentionStates, DialogueState, StudentLearner, TeacherEncoder, TurnVectors
@@ -32,21 +32,19 @@ from semantic.models.semantic.base import (
     PhotoSource,
     SemanticConfig,
     StateAwareModel,
+    TableSource,
     context_turns,
 )
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.losses import state_loss
-from semantic.models.text_checkpoints import load_contextual, load_tables, to_unit_deviation
+from semantic.models.text_checkpoints import load_contextual, load_tables
 
 
-class TextConfig(TextSource):
+class TextConfig(TableSource):
     """Word vectors, and the layers over them."""
 
     encoder: Literal["tables", "contextual"] = Field(
         "tables", description="BERT's word and position tables (paper), or the checkpoint's whole encoder"
-    )
-    table_scale: Literal["checkpoint", "unit"] = Field(
-        "checkpoint", description="the word table as it is, or scaled to deviation 1"
     )
     layers: NaturalInt | None = Field(None, description="attention layers over word pieces; null: model.layers")
     product_encoder: Literal["shared", "separate"] = Field(
@@ -198,16 +196,12 @@ class Semantic(StateAwareModel):
             self.dim, c.hops, affine=c.map == "affine", temperature=c.temperature, start=start
         )
 
-    def initialise(self, text_encoder: nn.Module | None) -> None:
-        words, text, image = self.turn_text.words, self.config.text, self.config.image
-        if text_encoder is not None and isinstance(words, ContextualWords):
-            load_contextual(words, text_encoder, self.dim)
-        elif text_encoder is not None and isinstance(words, WordTables):
-            load_tables(words, text_encoder, self.dim)
-        if text.table_scale == "unit":
-            to_unit_deviation(self.word_table)
-        if self.backbone is not None and image.weights is not None:
-            self.backbone.load(image.weights)
+    def load_text(self, encoder: nn.Module) -> None:
+        words = self.turn_text.words
+        if isinstance(words, ContextualWords):
+            load_contextual(words, encoder, self.dim)
+        else:
+            load_tables(words, encoder, self.dim)
 
     @property
     def word_table(self) -> nn.Embedding:
@@ -243,8 +237,7 @@ class Semantic(StateAwareModel):
         return {"state_mse": weight * state_loss(student.embeddings, teacher.embeddings, shard.counts)}
 
     def direct_form(self) -> DirectForm:
-        from semantic.models.semantic.direct.paper import (
-            PaperDirectForm,  # it knows this class, and the bench alone needs it
-        )
+        # The bench alone needs it.
+        from semantic.models.semantic.direct.paper import PaperDirectForm
 
         return PaperDirectForm(self)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import NaturalInt, PositiveInt, Section, Share, TextSource
+from semantic.config.schema import NaturalInt, PositiveInt, Section, Share
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
@@ -40,19 +40,20 @@ from semantic.models.semantic.base import (
     PhotoSource,
     SemanticConfig,
     StateAwareModel,
+    TableSource,
     context_turns,
 )
 from semantic.models.semantic.catalogue import fit_completion
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.losses import state_value_loss
-from semantic.models.text_checkpoints import load_tables, to_unit_deviation
+from semantic.models.text_checkpoints import load_tables
 
 
-class BagConfig(TextSource):
+class BagConfig(TableSource):
     """The word table, and texts as bags of its words."""
 
     table_scale: Literal["checkpoint", "unit"] = Field(
-        "unit", description="the word table scaled to deviation 1, or as it is"
+        "unit", description="the word table as it is, or scaled to deviation 1"
     )
     word_dropout: Share = Field(0.1, description="share of a turn's words that are left out in training")
     completion: bool = Field(
@@ -144,13 +145,8 @@ class SmallDataSemantic(StateAwareModel):
     def inputs(self) -> Inputs:
         return replace(super().inputs, states="whole batch")
 
-    def initialise(self, text_encoder: nn.Module | None) -> None:
-        if text_encoder is not None:
-            load_tables(self.turn_text.words, text_encoder, self.dim)
-        if self.config.text.table_scale == "unit":
-            to_unit_deviation(self.word_table)
-        if self.backbone is not None and self.config.image.weights is not None:
-            self.backbone.load(self.config.image.weights)
+    def load_text(self, encoder: nn.Module) -> None:
+        load_tables(self.turn_text.words, encoder, self.dim)
 
     def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
         """Whiten the photos' features, and learn to guess the words that texts leave out."""
@@ -230,8 +226,7 @@ class SmallDataSemantic(StateAwareModel):
         return {"state_values": weight * term}
 
     def direct_form(self) -> DirectForm:
-        from semantic.models.semantic.direct.small_data import (
-            SmallDataDirectForm,  # it knows this class, and the bench alone needs it
-        )
+        # The bench alone needs it.
+        from semantic.models.semantic.direct.small_data import SmallDataDirectForm
 
         return SmallDataDirectForm(self)
