@@ -206,7 +206,7 @@ def test_each_kind_has_its_own_fields(name, kind):
             {"kind": "sampled_softmax", "margin": 2},
             "model.loss.ranking.margin: no such key; the keys here are kind, scale",
         ),
-        ({"kind": "softmax"}, "model.loss.ranking.kind: expected 'hinge', 'sampled_softmax', got 'softmax'"),
+        ({"kind": "softmax"}, "model.loss.ranking.kind: expected 'hinge' or 'sampled_softmax', got 'softmax'"),
         ({"margin": -1}, "model.loss.ranking.margin: expected greater than or equal to 0, got -1"),
         ({"kind": "sampled_softmax", "scale": 0}, "model.loss.ranking.scale: expected greater than 0, got 0"),
     ],

@@ -26,10 +26,15 @@ def faults_of(values: dict) -> list[str]:
     return [line.strip() for line in str(raised.value).splitlines()[1:]]
 
 
+OF_SMALL_DATA = ("training.gate_learning_rate", "training.completion_epochs")
+"""Of these the default model has not even the new key, and the fault says so."""
+
+
 @pytest.mark.parametrize("old", RENAMED)
 @pytest.mark.parametrize("value", [1, None, "softmax"])
 def test_a_renamed_key_is_one_fault_that_names_the_new_one(old, value):
-    assert faults_of(nested(old, value)) == [f"{old}: this key is now {RENAMED[old]}"]
+    other = ", which the model named here has not" if old in OF_SMALL_DATA else ""
+    assert faults_of(nested(old, value)) == [f"{old}: this key is now {RENAMED[old]}{other}"]
 
 
 @pytest.mark.parametrize("old", GONE)

@@ -30,10 +30,10 @@ def is_key(path: Sequence[str], model: type[BaseModel]) -> bool:
     """Whether a path names a field or a section of a configuration whose model's section is `model`."""
     sections: Sections = (Config,)
     for place, name in enumerate(path):
-        fields = [section.model_fields[name] for section in sections if name in section.model_fields]
-        if not fields:
+        below = _below(sections, name)
+        if below is None:
             return False
-        sections = (model,) if (place, name) == (0, "model") else _sections(fields[0].annotation)
+        sections = (model,) if (place, name) == (0, "model") else below
     return True
 
 
@@ -46,10 +46,10 @@ def fault_line(error: Any, root: type[BaseModel], above: tuple[str, ...] = ()) -
     sections: Sections = (root,)
     keys = list(above)
     for name in parents:
-        fields = [section.model_fields[name] for section in sections if name in section.model_fields]
-        if fields:
+        below = _below(sections, name)
+        if below is not None:
             keys.append(str(name))
-            sections = _sections(fields[0].annotation)
+            sections = below
         elif sections:  # of alternative sections pydantic names the one it took, which is no key
             sections = tuple(section for section in sections if name in _kinds(section))
         else:
@@ -61,7 +61,10 @@ def fault_line(error: Any, root: type[BaseModel], above: tuple[str, ...] = ()) -
         hint = f"; did you mean {near[0]!r}?" if near else f"; the keys here are {', '.join(known)}"
         return f"{where}: no such key{hint}"
     if error["type"] == "union_tag_invalid":
-        return f"{where}.kind: expected {error['ctx']['expected_tags']}, got {error['ctx']['tag']!r}"
+        kinds = error["ctx"]["expected_tags"].replace(", ", " or ")
+        return f"{where}.kind: expected {kinds}, got {error['ctx']['tag']!r}"
+    if error["type"] == "model_type":
+        return f"{where}: expected a section, a mapping of keys to values, got {error['input']!r}"
     if error["type"] == "value_error" and not error["loc"]:
         return f"{where}: {error['ctx']['error']}"
     expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
@@ -76,6 +79,12 @@ def _sections(annotation: Any) -> Sections:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return (annotation,)
     return tuple(section for part in get_args(annotation) for section in _sections(part))
+
+
+def _below(sections: Sections, name: Any) -> Sections | None:
+    """What the field `name` of the sections holds; None where none of them has it."""
+    fields = [section.model_fields[name] for section in sections if name in section.model_fields]
+    return _sections(fields[0].annotation) if fields else None
 
 
 def _kinds(section: type[BaseModel]) -> tuple[Any, ...]:

@@ -98,7 +98,7 @@ def _with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> tupl
     values, faults = _merge({}, values), []
     for override in overrides:
         key, equals, text = override.partition("=")
-        if not equals:
+        if not equals or not key.strip():
             faults.append(f"--set {override}: expected a.b=c")
             continue
         try:

@@ -51,7 +51,9 @@ def old_keys(values: Mapping[str, Any], is_key: Callable[[tuple[str, ...]], bool
     for old, new in (RENAMED | GONE).items():
         path = tuple(old.split("."))
         if _holds(values, path) and not is_key(path):
-            yield path, f"{old}: this key {'is now ' if old in RENAMED else 'is gone; '}{new}"
+            said = f"is now {new}" if old in RENAMED else f"is gone; {new}"
+            elsewhere = old in RENAMED and not is_key(tuple(new.split(".")))
+            yield path, f"{old}: this key {said}{', which the model named here has not' if elsewhere else ''}"
 
 
 def _holds(values: Any, path: Path) -> bool:
