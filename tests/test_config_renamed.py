@@ -5,11 +5,11 @@ import re
 import pytest
 
 from semantic.config.describing import is_key
-from semantic.config.errors import ConfigError
 from semantic.config.loading import make_config
 from semantic.config.registry import MODELS, find_model
 from semantic.config.renamed import GONE, RENAMED, old_keys
 from semantic.config.schema import ModelConfig
+from tests.configurations import faults_of
 
 SECTIONS = {name: find_model(name).Config for name in MODELS}
 
@@ -18,12 +18,6 @@ def nested(path: str, value: object) -> dict:
     for key in reversed(path.split(".")):
         value = {key: value}
     return value
-
-
-def faults_of(values: dict) -> list[str]:
-    with pytest.raises(ConfigError) as raised:
-        make_config(values)
-    return [line.strip() for line in str(raised.value).splitlines()[1:]]
 
 
 OF_SMALL_DATA = ("training.gate_learning_rate", "training.completion_epochs")

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from semantic.config.errors import ConfigError
+from semantic.config.schema import TrainingConfig
 from semantic.dst.state import GoldValues
 from semantic.models.interface import ProductRows
 from semantic.models.saving import ModelError
 from semantic.models.semantic.paper import Semantic
+from semantic.training.optimiser import make_optimizer
 from tests.oracle import Oracle, jensen_shannon, symmetric_kl
 from tests.small_world import FEATURES, VARIANTS, build, collate, formula, small_config, small_world, whole, window
 
@@ -364,3 +366,11 @@ def test_weights_that_do_not_read_are_refused(saved, damage):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"expected a saved model with its config.json, found none"):
         Semantic.from_pretrained(tmp_path)
+
+
+def test_the_papers_model_has_no_gates():
+    model = build("paper")
+
+    (group,) = make_optimizer(model, TrainingConfig()).param_groups
+
+    assert len(group["params"]) == len(list(model.parameters()))

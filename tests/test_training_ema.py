@@ -5,6 +5,7 @@ from torch import nn
 
 from semantic.models.interface import Model
 from semantic.training.ema import MovingAverage
+from tests.small_world import formula
 
 
 def test_it_starts_at_the_weights_and_follows_what_is_trained(run):
@@ -40,3 +41,14 @@ def test_the_decay_grows_until_the_one_that_was_asked_for():
         expected = decay * expected + (1 - decay) * step**2
         torch.testing.assert_close(mean.model.weight.item(), expected, rtol=1e-5, atol=1e-6)
     assert mean.model is not model
+
+
+def test_the_moving_average_warms_up_to_its_decay():
+    for steps, decay in ((0, 0), (1, 2 / 11), (8, 9 / 18), (100_000, 0.9)):
+        start, now = formula((3, 5), 1), formula((3, 5), 2)
+        model = torch.nn.ParameterList([start.clone()])
+        average = MovingAverage(model, 0.9)
+        with torch.no_grad():
+            model[0].copy_(now)
+        average.update(model, steps)
+        torch.testing.assert_close(average.model[0].data, decay * start + (1 - decay) * now, atol=1e-12, rtol=0)
