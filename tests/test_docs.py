@@ -1,6 +1,6 @@
 """The documentation names what there is: files, rooms, imports, fields; and the notebook runs."""
 
-import importlib.util
+import importlib
 import os
 import re
 import subprocess
@@ -11,6 +11,9 @@ import nbformat
 import pytest
 import yaml
 
+import configuration
+import floors
+import pages
 from semantic.config.loading import make_config
 from semantic.config.registry import MODELS
 from semantic.models.losses import Hinge, SampledSoftmax
@@ -21,25 +24,6 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|yaml|md|ipynb))`")
 MADE = {"docs/floors.svg"}
 NOTEBOOK = REPOSITORY / "examples" / "quickstart.ipynb"
-
-
-def script(name):
-    """A module of docs/, which is no package."""
-    path = REPOSITORY / "docs" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path[:] = before
-    return module
-
-
-floors = script("floors")
-configuration = script("configuration")
-pages = script("pages")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -205,7 +189,7 @@ def test_shapes_stay_strings_and_placeholders_stay_text(tmp_path):
         "def f(a: Float[Tensor, 'product *row'] | None, b: Int[Tensor, '...']) -> tuple[Bool[Tensor, 'batch'], int]:\n"
         "    'In <root>/`<x>`, 1 < 2.'\n"
     )
-    habits = griffe.Extensions(script("reading").Habits())
+    habits = griffe.Extensions(importlib.import_module("reading").Habits())
     function = griffe.load("shaped", search_paths=[tmp_path], extensions=habits)["f"]
 
     assert [str(parameter.annotation) for parameter in function.parameters] == [

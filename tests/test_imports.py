@@ -1,71 +1,34 @@
 """The house: imports point one way, floor by floor, and nobody's `datasets` is shadowed."""
 
-import ast
+import re
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from floors import REPOSITORY, find_modules, imported_names, read_house
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PACKAGES = {
-    "semantic": "semantic",
-    "datasets": "semantic.datasets",
-    "encoders": "semantic.encoders",
-    "dst": "semantic.dst",
-    "experiments": "semantic.experiments",
-}
-FLOORS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["semantic"]["floors"]
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+HOUSE = read_house()
+FLOOR = {room: HOUSE.floor_of(room) for room in HOUSE.rooms}
 OUTSIDE = {"semantic", "semantic.__main__", "semantic.datasets", "semantic.experiments"}
 """Modules that are in no room: the package itself, what starts it, and two docstrings."""
+FOLDERS = {"datasets", "encoders", "dst", "experiments"}
 FILES_A_ROOM = 12
 
-
-def modules():
-    for folder, package in PACKAGES.items():
-        for file in sorted((REPOSITORY / folder).rglob("*.py")):
-            parts = file.relative_to(REPOSITORY / folder).with_suffix("").parts
-            yield ".".join([package, *(part for part in parts if part != "__init__")]), file
-
-
-def executed(tree):
-    """The nodes of a module but for what stands under `if TYPE_CHECKING`, which never runs."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from executed(node)
-
-
-def imported(file):
-    """Absolute names a module imports anywhere, `from a import b` as both a and a.b; relative imports are a fault."""
-    for node in executed(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file} line {node.lineno}: a relative import"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-FILES = dict(modules())
-IMPORTS = {name: set(imported(file)) for name, file in FILES.items()}
+FILES = dict(find_modules(REPOSITORY))
+IMPORTS = {
+    name: {part for found in imported_names(file) for part in (found, found.rpartition(".")[0]) if part}
+    for name, file in FILES.items()
+}
+"""Names a module imports when it is run, `from a import b` as both a and a.b."""
 
 
 def within(name, package):
     return name == package or name.startswith(package + ".")
 
 
-def room(name):
-    """The room of a module: the longest name in FLOORS that it is within; None where it is in none."""
-    return max((one for one in FLOOR if within(name, one)), key=len, default=None)
+room = HOUSE.room_of
 
 
 def faults(name, others):
@@ -146,8 +109,9 @@ def test_no_room_is_too_full():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_module_imports_a_folder_as_a_top_level_name(name):
-    assert not {other for other in IMPORTS[name] if other.split(".")[0] in PACKAGES.keys() - {"semantic"}}
+def test_no_module_imports_a_folder_as_a_top_level_name_or_a_relative_one(name):
+    assert not {other for other in IMPORTS[name] if other.split(".")[0] in FOLDERS}
+    assert not re.search(r"^ *from \.", FILES[name].read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def python(code, cwd):
