@@ -79,6 +79,7 @@ def test_arrays_are_memory_mapped_and_of_the_promised_kinds(made: Path) -> None:
     kinds = {
         "photos": np.uint8,
         "has_photo": np.bool_,
+        "dialogue_digests": np.uint64,
         "turn_states": np.int32,
         "turn_image_values": np.int32,
         "turn_image_offsets": np.int64,
@@ -115,7 +116,7 @@ def test_a_folder_that_is_no_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, r"manifest\.json: expected store version 1, found 2; prepare it again"),
+        ({"version": 1}, r"manifest\.json: expected store version 2, found 1; prepare it again"),
         ({"format": "other"}, "expected format 'semantic-store', found another kind of file"),
     ],
 )
@@ -130,7 +131,7 @@ def test_a_manifest_that_is_none(copied: Path) -> None:
     (copied / MANIFEST).write_text("{")
     with pytest.raises(DataError, match="expected the manifest of a store, found no valid JSON"):
         open_store(copied)
-    (copied / MANIFEST).write_text(json.dumps({"format": "semantic-store", "version": 1, "slots": []}))
+    (copied / MANIFEST).write_text(json.dumps({"format": "semantic-store", "version": 2, "slots": []}))
     with pytest.raises(DataError, match="found none named source, splits, products, sizes, checksums"):
         open_store(copied)
 

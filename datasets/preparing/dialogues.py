@@ -1,8 +1,10 @@
 """The dialogues and examples of a prepared store, written while dialogue files are read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,17 @@ def prepare_dialogues(
     return writer.counts
 
 
+def dialogue_digest(turns: Iterable[ReadTurn], image_name: Callable[[int | str], str]) -> int:
+    """64 bits of BLAKE2b over the speaker, the text and the names of the images shown of each merged turn.
+
+    The name of the dialogue, its acts, negatives and states are left out: the same dialogue has the same digest in MMD v2
+    and in v3, which is v2 with states.
+    """
+    said = [(turn.speaker, turn.text, [image_name(image) for image in turn.images]) for turn in turns]
+    content = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little")
+
+
 def _tasks(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, Sequence[str]]]:
     for start in range(0, len(names), FILES_AT_ONCE):
         yield folder, names[start : start + FILES_AT_ONCE]
@@ -110,6 +123,7 @@ class _Writer:
         self.turns = GrowingTable(
             folder / "turns.parquet", {"speaker": text, "act": text, "text": text, "merged": pa.int32()}
         )
+        self.digests = GrowingArray(folder / "dialogue_digests.npy", np.uint64)
         self.images = GrowingLists(folder, "turn_images")
         self.states = GrowingArray(folder / "turn_states.npy", np.int32, (len(self.corpus.slots),))
         self.examples = GrowingArray(folder / "example_turns.npy", np.int64, (2,))
@@ -140,6 +154,7 @@ class _Writer:
         self.images.extend(images)
         self.states.append([self._state(turn.state) for turn in dialogue.merged])
         self.dialogues.append(dialogue.name, self.split, first, len(dialogue.merged))
+        self.digests.append([dialogue_digest(dialogue.merged, self.corpus.image_name)])
 
     def _example(self, turn: ReadTurn, index: int, row: int, shown: np.ndarray, place: str) -> None:
         positives = self._distinct(shown)
@@ -203,4 +218,5 @@ class _Writer:
             file.release()
 
     def _files(self) -> tuple[Any, ...]:
-        return self.dialogues, self.turns, self.images, self.states, self.examples, self.positives, self.negatives
+        tables, lists = (self.dialogues, self.turns), (self.images, self.positives, self.negatives)
+        return (*tables, *lists, self.digests, self.states, self.examples)

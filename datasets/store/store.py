@@ -17,7 +17,7 @@ from semantic.datasets.store.arrays import ROW_GROUP
 from semantic.runtime.errors import DataError
 
 FORMAT = "semantic-store"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 BLOCK = ROW_GROUP
 """Rows of a text column that `Store.all_texts` reads at once."""
@@ -27,6 +27,7 @@ FILES = (
     "photos.npy",
     "has_photo.npy",
     "dialogues.parquet",
+    "dialogue_digests.npy",
     "turns.parquet",
     "turn_images.npy",
     "turn_images_offsets.npy",
@@ -108,6 +109,7 @@ class Store:
         self.splits: tuple[str, ...] = tuple(self.manifest["splits"])
         self.photos = self._array("photos.npy")  # uint8 [product, size, size, 3]
         self.has_photo = self._array("has_photo.npy")  # bool [product]
+        self.dialogue_digests = self._array("dialogue_digests.npy")  # uint64 [dialogue], equal for equal content
         self.turn_states = self._array("turn_states.npy")  # int32 [turn, slot], -1: no state on this turn
         self.turn_image_values = self._array("turn_images.npy")
         self.turn_image_offsets = self._array("turn_images_offsets.npy")

@@ -40,6 +40,8 @@ def enlarge(store: Store, folder: Path, split: str, repeats: int) -> Store:
     table = table.set_column(place, "first_turn", pa.array(first))
     pq.write_table(table, folder / "dialogues.parquet", row_group_size=65_536)
 
+    digests = store.dialogue_digests[dialogues.start : dialogues.stop]
+    _write(folder / "dialogue_digests.npy", digests, repeats)
     _write(folder / "turn_states.npy", store.turn_states[turns.start : turns.stop], repeats)
     targets = np.asarray(store.example_turns[examples.start : examples.stop]) - (dialogues.start, turns.start)
     _write(folder / "example_turns.npy", targets, repeats, step=np.array([len(dialogues), len(turns)]))
