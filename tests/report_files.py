@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic.datasets.store.store import FILES, open_store
+from semantic.datasets.store.store import FILES, VERSION, open_store, sealed
 
 SLOTS = ["color", "type", "price"]
 NAMES = ["red dress", "blue dress", "<script>alert(1)</script>", "green boot", "photoless hat"]
@@ -59,7 +59,7 @@ def write_store(folder):
     counts = {"dialogues": DIALOGUES, "turns": 4 * DIALOGUES, "examples": DIALOGUES, "negatives": 3_000}
     manifest = {
         "format": "semantic-store",
-        "version": 1,
+        "version": VERSION,
         "source": {"layout": "mmd-v3", "root": "somewhere"},
         "slots": SLOTS,
         "missing_photo": "mask",
@@ -70,7 +70,7 @@ def write_store(folder):
         "sizes": {name: (folder / name).stat().st_size for name in FILES},
         "checksums": {},
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(sealed(manifest)))
     return open_store(folder)
 
 
