@@ -30,6 +30,7 @@ def write_store(folder):
         "turn_images": np.array([0, 4, 1] * DIALOGUES, np.int32),
         "turn_images_offsets": np.array([0, *(3 * d + n for d in range(DIALOGUES) for n in (0, 2, 2, 3))]),
         "turn_states": np.array([[-1] * 3, [-1] * 3, [1, 2, 0], [-1] * 3] * DIALOGUES, np.int32),
+        "dialogue_digests": np.arange(DIALOGUES, dtype=np.uint64),
         "example_turns": np.array([[d, 4 * d + 3] for d in range(DIALOGUES)]),
         "positives": np.array([1] * DIALOGUES, np.int32),
         "positives_offsets": np.arange(DIALOGUES + 1),

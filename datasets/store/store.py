@@ -35,6 +35,7 @@ FILES = (
     "photos.npy",
     "has_photo.npy",
     "dialogues.parquet",
+    "dialogue_digests.npy",
     "turns.parquet",
     "turn_images.npy",
     "turn_images_offsets.npy",
@@ -150,6 +151,7 @@ class Store:
         self.photos = self._array("photos.npy")  # uint8 [product, size, size, 3]
         self.has_photo = self._array("has_photo.npy")  # bool [product]
         self.turn_states = self._array("turn_states.npy")  # int32 [turn, slot], -1: no state on this turn
+        self.dialogue_digests = self._array("dialogue_digests.npy")  # uint64 [dialogue]: what is said and shown in it
         self.turn_image_values = self._array("turn_images.npy")
         self.turn_image_offsets = self._array("turn_images_offsets.npy")
         self.example_turns = self._array("example_turns.npy")  # int64 [example, 2]: dialogue row, target turn row

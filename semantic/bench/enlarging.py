@@ -41,6 +41,8 @@ def enlarge(store: Store, folder: Path, split: str, repeats: int) -> Store:
     pq.write_table(table, folder / "dialogues.parquet", row_group_size=65_536)
 
     _write(folder / "turn_states.npy", store.turn_states[turns.start : turns.stop], repeats)
+    digests = np.arange(len(dialogues) * repeats, dtype=np.uint64)  # repetitions are dialogues of their own
+    np.save(folder / "dialogue_digests.npy", digests)
     targets = np.asarray(store.example_turns[examples.start : examples.stop]) - (dialogues.start, turns.start)
     _write(folder / "example_turns.npy", targets, repeats, step=np.array([len(dialogues), len(turns)]))
     _write_lists(folder, "turn_images", store.turn_image_values, store.turn_image_offsets, turns, repeats)
