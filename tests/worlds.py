@@ -59,7 +59,7 @@ def prepared(dataset: Path, out: Path) -> Path:
 
 def changed_copy(store: Path, out: Path, **arrays: np.ndarray) -> Path:
     """A copy of a store with some of its .npy files replaced by arrays of the same shape, without what is kept beside it."""
-    shutil.copytree(store, out, ignore=shutil.ignore_patterns("pieces", "features", "vectors", "verified"))
+    shutil.copytree(store, out, ignore=shutil.ignore_patterns("pieces", "features", "vectors", "floors", "verified"))
     for name, array in arrays.items():
         old = np.load(store / f"{name}.npy")
         assert array.shape == old.shape
