@@ -1,5 +1,6 @@
 """Image encoders: torchvision and timm backbones by name, and the layers from their features to vectors."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -139,19 +140,35 @@ class WhitenedImageEncoder(nn.Module):
         self.register_buffer("deviation", torch.ones(features))
 
     @torch.no_grad()
-    def fit(self, catalogue: Float[Tensor, "photo feature"]) -> None:
-        """Set mean, deviation and weight by the catalogue's features; directions without variance get zeros."""
-        if len(catalogue) < 2:
+    def fit(self, blocks: Iterable[Float[Tensor, "photo feature"]]) -> None:
+        """Set mean, deviation and weight by the catalogue's features; directions without variance get zeros.
+
+        Blocks are added up in float64, mean and scatter matrix of what was read with those of the next (Chan, Golub and
+        LeVeque, 1979), so that one block is in memory at a time.
+        """
+        count = 0
+        mean = torch.zeros_like(self.mean, dtype=torch.float64)
+        scatter = mean.new_zeros(self.features, self.features)
+        for block in blocks:
+            _check_width(block, self.features)
+            if not len(block):
+                continue
+            block, total = block.to(mean), count + len(block)
+            shift, centred = block.mean(0) - mean, block - block.mean(0)
+            scatter += centred.T @ centred + (count * len(block) / total) * shift.outer(shift)
+            mean += shift * (len(block) / total)
+            count = total
+        if count < 2:
             return  # nothing varies: the weight stays zero, and so does every vector
-        catalogue = catalogue.to(self.mean.dtype)
-        self.mean.copy_(catalogue.mean(0))
-        self.deviation.copy_(catalogue.std(0) + 1e-5)
-        covariance = torch.cov(self.standard(catalogue).T.double())
-        variance, directions = torch.linalg.eigh(covariance)
+        covariance = scatter / (count - 1)
+        deviation = covariance.diagonal().sqrt() + 1e-5
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+        variance, directions = torch.linalg.eigh(covariance / deviation.outer(deviation))
         variance, directions = variance.flip(0)[: len(self.weight)], directions.flip(1)[:, : len(self.weight)]
         scale = torch.where(variance > 1e-6 * variance[0], variance.clamp(min=1e-12).rsqrt(), 0.0)
         self.weight.zero_()
-        self.weight[: len(scale)] = (directions * scale).T.float()
+        self.weight[: len(scale)] = (directions * scale).T
 
     def standard(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo feature"]:
         """The features, standardised to mean 0 and deviation 1 over the catalogue."""

@@ -1,7 +1,7 @@
 """The dialogues and examples of a prepared store, written while dialogue files are read."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -88,15 +88,13 @@ def prepare_dialogues(
     return writer.counts
 
 
-def dialogue_digest(turns: Iterable[ReadTurn], image_name: Callable[[int | str], str]) -> int:
-    """64 bits of BLAKE2b over the speaker, the text and the names of the images shown of each merged turn.
+def dialogue_digest(turns: Sequence[ReadTurn], image_name: Callable[[Any], str]) -> int:
+    """64 bits that tell what is said and shown in a dialogue, the same in every generation of MMD's files.
 
-    The name of the dialogue, its acts, negatives and states are left out: the same dialogue has the same digest in MMD v2
-    and in v3, which is v2 with states.
+    BLAKE2b of the merged turns: speaker, text, names of the images. States and negatives are no part: v3 is v2 with states.
     """
-    said = [(turn.speaker, turn.text, [image_name(image) for image in turn.images]) for turn in turns]
-    content = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
-    return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little")
+    said = [[turn.speaker, turn.text, [image_name(image) for image in turn.images]] for turn in turns]
+    return int.from_bytes(blake2b(json.dumps(said).encode(), digest_size=8).digest(), "big")
 
 
 def _tasks(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, Sequence[str]]]:
@@ -123,10 +121,10 @@ class _Writer:
         self.turns = GrowingTable(
             folder / "turns.parquet", {"speaker": text, "act": text, "text": text, "merged": pa.int32()}
         )
-        self.digests = GrowingArray(folder / "dialogue_digests.npy", np.uint64)
         self.images = GrowingLists(folder, "turn_images")
         self.states = GrowingArray(folder / "turn_states.npy", np.int32, (len(self.corpus.slots),))
         self.examples = GrowingArray(folder / "example_turns.npy", np.int64, (2,))
+        self.digests = GrowingArray(folder / "dialogue_digests.npy", np.uint64)
         self.positives = GrowingLists(folder, "positives")
         self.negatives = GrowingLists(folder, "negatives")
         self.values = {UNSET: 0}
@@ -218,5 +216,5 @@ class _Writer:
             file.release()
 
     def _files(self) -> tuple[Any, ...]:
-        tables, lists = (self.dialogues, self.turns), (self.images, self.positives, self.negatives)
-        return (*tables, *lists, self.digests, self.states, self.examples)
+        lists = self.images, self.positives, self.negatives
+        return self.dialogues, self.turns, self.states, self.examples, self.digests, *lists

@@ -30,6 +30,9 @@ class Corpus(Protocol):
     folders: Mapping[str, Path]
     read_state: ReadState
 
+    def product_sources(self) -> Sequence[Path]:
+        """The files and folders that products, their texts and photos, and the names of images are read from."""
+
     def report_malformed_products(self, faults: Faults) -> None:
         """Report what was left out of the catalogue, or is doubtful, as the folder was opened: faults and notes."""
 

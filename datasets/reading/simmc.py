@@ -67,6 +67,9 @@ class SimmcCorpus:
     def _refuse(self, name: str, detail: str) -> None:
         self._found.fault("malformed product", f"{self._attributes}: product {shown(name)}", detail)
 
+    def product_sources(self) -> Sequence[Path]:
+        return self.root / "img_attrs", self.root / "images"
+
     def report_malformed_products(self, faults: Faults) -> None:
         self._found.report(faults)
 

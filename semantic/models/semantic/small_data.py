@@ -43,7 +43,7 @@ from semantic.models.semantic.base import (
     TableSource,
     context_turns,
 )
-from semantic.models.semantic.catalogue import fit_completion
+from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.losses import state_value_loss
 from semantic.models.text_checkpoints import load_tables
@@ -150,17 +150,19 @@ class SmallDataSemantic(StateAwareModel):
 
     def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
         """Whiten the photos' features, and learn to guess the words that texts leave out."""
-        device = self.word_table.weight.device
-        has_photo = np.asarray(builder.store.has_photo)
-        self.image.fit(torch.from_numpy(np.asarray(builder.photos[has_photo])).to(device))
-        if self.completion is None:
+        device, completion = self.word_table.weight.device, self.completion
+        self.image.fit(block.to(device) for block in photo_blocks(builder))
+        if completion is None:
             return
-        products = builder.products(np.arange(builder.store.num_products)).to(device)
-        with torch.no_grad():
-            present = self.completion.present(products.tokens, products.keep)
+
+        def read(ids: np.ndarray) -> tuple[Tensor, Tensor]:
+            products = builder.products(ids).to(device)
             features = self.standard_features(self.image_features(products.photos), products.has_photo)
+            return completion.present(products.tokens, products.keep), features
+
         self.train()
-        fit_completion(self.completion, present, features, self.config.text.completion_epochs, seed, advance)
+        epochs = self.config.text.completion_epochs
+        fit_completion(completion, read, builder.store.num_products, epochs, seed, advance)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Gates have a learning rate of their own; text completion is trained before, on the catalogue."""
