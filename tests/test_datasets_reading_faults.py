@@ -2,7 +2,7 @@
 
 import pytest
 
-from semantic.datasets.reading.faults import Faults
+from semantic.datasets.reading.faults import Faults, Found, kind, one_line, shown
 from semantic.runtime.errors import DataError
 
 
@@ -50,3 +50,35 @@ def test_merging_parts_equals_counting_at_once() -> None:
 def test_another_policy_is_refused() -> None:
     with pytest.raises(DataError, match="on_error: expected one of stop, skip, found 'ignore'"):
         Faults("ignore")
+
+
+def test_messages_and_examples_are_one_printable_line_of_bounded_length() -> None:
+    odd = "a\nb\x1b[31m\ud800"
+    with pytest.raises(DataError, match=r"^a\\nb\\x1b\[31m\\ud800: a\\nb"):
+        Faults().fault("odd", odd, odd)
+    faults = Faults("skip")
+    faults.fault("odd", odd, "x" * 10_000)
+    (example,) = faults.examples
+    assert example["where"] == r"a\nb\x1b[31m\ud800"
+    assert len(example["reason"]) < 1010
+    assert one_line("caf\u00e9 \u00df") == "caf\u00e9 \u00df"
+
+
+def test_values_are_shown_in_short() -> None:
+    for value in ("x" * 10_000, 10**4000, [[[[1]]]] * 1000, {"a": {"b": {"c": 1}}}, "\n"):
+        assert len(shown(value)) < 200
+        assert "\n" not in shown(value)
+    assert [kind(value) for value in (None, True, 1, 1.5, "", [], {})] == [
+        "null", "a truth value", "a number", "a number", "a string", "a list", "an object"
+    ]  # fmt: skip
+
+
+def test_what_is_found_before_there_is_a_policy_is_handed_on_in_its_order() -> None:
+    found, faults = Found(), Faults("skip")
+    found.note("first", "here")
+    found.fault("second", "there", "odd")
+    found.report(faults)
+    found.report(faults)
+    assert faults.counts == {"first": 2, "second": 2}
+    with pytest.raises(DataError, match=r"^there: odd$"):
+        found.report(Faults())

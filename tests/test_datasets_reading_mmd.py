@@ -1,6 +1,7 @@
 """MMD's three generations of files, genuine ones and what is found in the wild."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from PIL import Image
 from semantic.datasets.preparing.prepare import prepare
 from semantic.datasets.reading.faults import Faults
 from semantic.datasets.reading.mmd import MmdCorpus
-from semantic.datasets.reading.records import Dialogue
+from semantic.datasets.reading.records import Dialogue, Turn
+from semantic.datasets.reading.text import state_value_text
 from semantic.datasets.store.store import open_store
 from semantic.runtime.errors import DataError
 
@@ -145,10 +147,10 @@ def test_images_are_ids_in_any_spelling_or_urls_and_empty_names_are_counted(tmp_
     corpus = MmdCorpus(root, SLOTS)
     assert [each.images for each in only(corpus, faults=faults).turns] == [
         ("p2",),
-        ("p1", "p0", "id 1", "http://x/odd"),
+        ("p1", "p0", "http://x/odd"),
     ]
     assert faults.counts == {"turn with images that are neither names nor ids": 2}
-    assert faults.examples[1]["reason"].endswith(": 1 of 5")
+    assert faults.examples[1]["reason"].endswith(": 2 of 5")  # a truth value is no id 1
     assert corpus.missing_reason("id 1") == "image id without URL"
 
 
@@ -263,9 +265,62 @@ def test_states_join_repeats_and_cut_hierarchies(tmp_path: Path) -> None:
 
 def test_entries_without_slot_or_value_are_counted(tmp_path: Path) -> None:
     root, faults = mmd_root(tmp_path), Faults()
-    informable = [entry([]), entry(None), entry(["none"]), entry(["brand"], []), {"slot": ["fit"]}, "odd"]
+    informable = [entry([]), entry(None), entry(["none"]), entry(["brand"], []), {"slot": ["fit"]}, None]
     assert state_of(root, {"informable": informable}, faults) == {}
-    assert faults.counts == {"state entry without a slot or a value": 5}
+    assert faults.counts == {"state entry without a slot or a value": 6}
+
+
+@pytest.mark.parametrize(
+    ("ds", "message"),
+    [
+        ([], "ds: expected an object, found a list"),
+        ("x", "ds: expected an object, found a string"),
+        (True, "ds: expected an object, found a truth value"),
+        ({"informable": {"slot": []}}, "ds: expected a list under informable, found an object"),
+        ({"informable": ["odd"]}, "ds: expected objects in the list informable, found a string"),
+        ({"requestable": 7}, "ds: expected a list under requestable, found a number"),
+        ({"informable": [{"slot": [["fit"]], "values": ["v"]}]}, "expected a text as the name of a slot, found a list"),
+        ({"informable": [{"slot": 7, "values": ["v"]}]}, "expected a text as the name of a slot, found a number"),
+        (
+            {"informable": [{"slot": "fit", "values": {"a": 1}}]},
+            "expected a text, a number or a list .* found an object",
+        ),
+        ({"informable": [{"slot": "fit", "values": [float("nan")]}]}, "expected a finite number, found nan"),
+        ({"informable": [{"slot": "fit", "values": "\ud800"}]}, r"UTF-8 can hold, found a lone surrogate: '\\ud800'"),
+        ({"informable": [{"slot": "\ud800", "values": "v"}]}, r"UTF-8 can hold, found a lone surrogate: '\\ud800'"),
+        ({"informable": [{"slot": "fit", "values": "['\\ud800']"}]}, r"found a lone surrogate: '\\ud800'"),
+        ({"informable": [{"slot": "fit", "values": f"[0x{'f' * 5000}]"}]}, "found one of thousands of digits"),
+    ],
+)
+def test_a_state_of_another_kind_is_a_fault_and_no_state(tmp_path: Path, ds: Any, message: str) -> None:
+    root, faults = mmd_root(tmp_path), Faults("skip")
+    with pytest.raises(DataError, match=rf"^train dialogue 'd1' turn 0: .*{message}$"):
+        state_of(root, ds)
+    assert state_of(root, ds, faults) is None
+    assert faults.counts == {"malformed state": 1}
+
+
+def test_a_state_may_be_absent_in_any_spelling(tmp_path: Path) -> None:
+    root, faults = mmd_root(tmp_path), Faults()
+    assert state_of(root, "null", faults) is None
+    assert state_of(root, {"informable": "null", "requestable": None}, faults) == {}
+    assert faults.counts == {}
+
+
+def deep_list(depth: int) -> Any:
+    value: Any = "v"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_nested_values_are_joined_however_deep(tmp_path: Path) -> None:
+    value = deep_list(700)
+    content = f'[{json.dumps(turn("user"))[:-1]}, "ds": {{"informable": [{{"slot": "fit", "values": '
+    content += "[" * 700 + '"v"' + "]" * 700 + "}]}}]"
+    write(mmd_root(tmp_path) / "MMD2withDST/train/d1.json", content)
+    assert only(MmdCorpus(tmp_path, SLOTS)).turns[0].state == {"fit": "v"}
+    assert state_value_text(value) == "v"
 
 
 def test_an_unknown_slot_stops_with_dialogue_turn_and_slots_or_is_ignored_and_counted(tmp_path: Path) -> None:
@@ -290,11 +345,167 @@ def test_missing_tables_are_named_at_once(tmp_path: Path) -> None:
         MmdCorpus(root, SLOTS)
 
 
-@pytest.mark.parametrize(("table", "found"), [("[7]", "found int"), ('[{"http://x/0": "seven"}]', "seven")])
+@pytest.mark.parametrize(
+    ("table", "found"), [("[7]", "found a number"), ("[]", "found a list"), ("7", "found a number")]
+)
 def test_an_id_table_of_another_shape_is_refused(tmp_path: Path, table: str, found: str) -> None:
     write(mmd_root(tmp_path) / "cleaned_image_id.json", table)
     with pytest.raises(DataError, match=rf"cleaned_image_id\.json: expected .*{found}"):
         MmdCorpus(tmp_path, SLOTS)
+
+
+def reported(corpus: MmdCorpus) -> Faults:
+    faults = Faults("skip")
+    corpus.report_malformed_products(faults)
+    return faults
+
+
+@pytest.mark.parametrize(
+    "number", ["seven", True, None, 1.5, [10], {}, float("nan"), float("inf"), "9" * 5000, "\u00b2"]
+)
+def test_an_entry_of_the_id_table_that_is_no_id_is_a_fault_and_left_out(tmp_path: Path, number: Any) -> None:
+    table = mmd_root(tmp_path) / "cleaned_image_id.json"
+    write(table, [{"http://x/0": number, "http://x/1": "11"}])
+    corpus = MmdCorpus(tmp_path, SLOTS)
+    assert only(corpus).turns[1].images == ("p1", "id 10")
+    assert reported(corpus).counts == {"malformed product": 1}
+    with pytest.raises(DataError, match=r"cleaned_image_id\.json: URL 'http://x/0': expected a number, found "):
+        corpus.report_malformed_products(Faults())
+
+
+def test_a_url_that_stands_twice_in_the_id_table_is_a_fault_and_left_out(tmp_path: Path) -> None:
+    write(mmd_root(tmp_path) / "cleaned_image_id.json", '[{"http://x/0": 10, "http://x/1": 11, "http://x/0": 12}]')
+    corpus = MmdCorpus(tmp_path, SLOTS)
+    assert only(corpus).turns[1].images == ("p1", "id 10")
+    with pytest.raises(DataError, match=r"URL 'http://x/0': expected each URL once, found it twice"):
+        corpus.report_malformed_products(Faults())
+
+
+def test_a_url_with_two_files_and_an_id_with_two_products_are_counted(tmp_path: Path) -> None:
+    root = mmd_root(tmp_path)
+    with open(root / "url2img.txt", "a") as lines:
+        lines.write("http://x/0 p9.jpg\n")
+    write(root / "cleaned_image_id.json", [{"http://x/0": 10, "http://x/1": 11, "http://x/2": 11}])
+    faults = reported(MmdCorpus(root, SLOTS))
+    assert faults.counts == {"URL with two photo files": 1, "image id of two products": 1}
+    assert faults.examples[0] == {
+        "where": f"{root}/url2img.txt line 7", "reason": "URL with two photo files: 'p0.jpg', 'p9.jpg'"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"http://x/8 ../../secret.jpg", "a photo file within images/images, found '../../secret.jpg'"),
+        (b"http://x/8 a/../../../secret.jpg", "a photo file within images/images, found 'a/../../../secret.jpg'"),
+        (b"http://x/8 /etc/secret.jpg", "a photo file within images/images, found '/etc/secret.jpg'"),
+        (b"http://x/8 .", "a photo file within images/images, found '.'"),
+        (b"http://x/8 ..", "a photo file within images/images, found '..'"),
+        (b"http://x/8 caf\xe9.jpg", "a URL and a file name in UTF-8, found "),
+        (b"http://x/8 \xed\xa0\x80.jpg", "a URL and a file name in UTF-8, found "),
+        (b"http://x/8 a\0.jpg", "a URL and a file name in UTF-8, found "),
+        (b"http://x/8 " + b"a" * 251, "a file name of at most 250 bytes, found "),
+    ],
+)
+def test_a_photo_outside_the_dataset_is_a_fault_that_names_the_line(tmp_path: Path, line: bytes, found: str) -> None:
+    root = mmd_root(tmp_path / "data")
+    Image.new("RGB", (5, 7)).save(tmp_path / "secret.jpg")
+    (root / "url2img.txt").write_bytes(line + b"\n" + (root / "url2img.txt").read_bytes())
+    corpus = MmdCorpus(root, SLOTS)
+    assert corpus.product_names() == [f"p{n}" for n in range(5)]
+    assert reported(corpus).counts == {"malformed product": 1}
+    with pytest.raises(DataError, match=rf"url2img\.txt line 1: expected {re.escape(found)}"):
+        prepare(corpus, tmp_path / "store")
+
+
+def test_a_byte_order_mark_before_the_table_is_no_part_of_a_url(tmp_path: Path) -> None:
+    root = mmd_root(tmp_path)
+    (root / "url2img.txt").write_bytes(b"\xef\xbb\xbf" + (root / "url2img.txt").read_bytes())
+    assert MmdCorpus(root, SLOTS).image_name(10) == "p0"
+
+
+def test_photos_in_folders_of_their_own_and_names_of_any_script_are_fine(tmp_path: Path) -> None:
+    root = mmd_root(tmp_path)
+    with open(root / "url2img.txt", "a", encoding="utf-8") as lines:
+        lines.write("http://x/8 sub/a b..jpg\nhttp://x/9 p\u00e4\u0161..png\nhttp://x/10 .hidden.jpg\n")
+    corpus = MmdCorpus(root, SLOTS)
+    assert list(corpus.product_names())[5:] == ["a b.", "p\u00e4\u0161.", ".hidden"]
+    assert corpus.product("a b.").photo == root / "images/images/sub/a b..jpg"
+    assert reported(corpus).counts == {}
+
+
+@pytest.mark.parametrize(
+    "image", ["id foo", "id ", "id 12 ", "id \u0663", "id " + "9" * 5000, "9" * 5000, 10**4000, -5, "-5", "", "\ud800"]
+)
+def test_odd_names_of_images_are_dead_references(tmp_path: Path, image: Any) -> None:
+    root, faults = mmd_root(tmp_path), Faults("skip")
+    write(root / "MMD2withDST/train/d1.json", [turn("user"), turn("system", "", [10, image], [11, image])])
+    write(root / "MMD2withDST/train/d2.json", [turn("user"), turn("system", "", [10], [11])])
+    corpus = MmdCorpus(root, SLOTS)
+    first, _ = corpus.dialogues("train", faults)
+    assert first.turns[1].images[0] == "p0"
+    assert all(corpus.missing_reason(name) for name in first.turns[1].images[1:])
+    assert prepare(corpus, tmp_path / "store", on_error="skip")["splits"]["train"]["examples"] == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("nlg", "\ud800", "turn 2: expected text that UTF-8 can hold, found a lone surrogate: '\\ud800'"),
+        ("type", "a\udfff", "turn 2: expected text that UTF-8 can hold, found a lone surrogate: 'a\\udfff'"),
+        ("images", "NUMBER", "expected numbers of a usual length, found one of thousands of digits"),
+        ("images", "DEEP", "found JSON nested too deeply to read"),
+    ],
+)
+def test_a_dialogue_that_cannot_be_kept_is_skipped_alone(tmp_path: Path, key: str, value: str, message: str) -> None:
+    root, bad = mmd_root(tmp_path), turn("system")
+    (bad if key == "type" else bad["utterance"])[key] = value
+    content = json.dumps([turn("user"), turn("system"), bad])
+    content = content.replace('"NUMBER"', "9" * 5000).replace('"DEEP"', "[" * 100_000)
+    write(root / "MMD2withDST/train/bad.json", content)
+    corpus, faults = MmdCorpus(root, SLOTS), Faults("skip")
+    with pytest.raises(DataError, match=rf"bad\.json: .*{re.escape(message)}$"):
+        list(corpus.dialogues("train"))
+    assert [dialogue.name for dialogue in corpus.dialogues("train", faults)] == ["d1"]
+    assert faults.counts == {"malformed dialogue file": 1}
+    assert prepare(corpus, tmp_path / "store", on_error="skip")["rejected"] == {"malformed dialogue file": 1}
+
+
+def test_texts_types_and_speakers_of_another_kind_are_counted(tmp_path: Path) -> None:
+    root, faults = mmd_root(tmp_path), Faults()
+    odd = turn("user", ["no", "text"]) | {"type": {"a": 1}}  # type: ignore[arg-type]
+    nobody = [turn(speaker) for speaker in (["user"], True, None, "x" * 10_000)]  # type: ignore[arg-type]
+    write(root / "MMD2withDST/train/d1.json", [odd, *nobody])
+    assert only(MmdCorpus(root, SLOTS), faults=faults).turns == (Turn("user", "", ""),)
+    assert faults.counts == {
+        "turn with a type that is no text": 1, "turn with a text that is no text": 1, "turn without a speaker": 4
+    }  # fmt: skip
+    assert max(len(example["reason"]) for example in faults.examples) < 200
+
+
+def test_the_same_dialogue_has_the_same_digest_with_and_without_states(tmp_path: Path) -> None:
+    root = mmd_root(tmp_path)
+    spoken = [turn("user", "Hi"), turn("user", "there"), turn("system", "look", [11, 90, 10], [12])]
+    state = {"informable": [entry(["brand"])]}
+    write(root / "MMD2withDST/train/d1.json", [spoken[0] | {"ds": state}, *spoken[1:]])
+    write(
+        root / "MMD2woDST/train/other.json",
+        [spoken[0] | {"type": "more"}, spoken[1], turn("system", "look", [11, 90, 10], [13])],
+    )
+    for name, changed in enumerate(
+        [
+            [*spoken, turn("user", "Bye")],
+            [turn("user", "Hi"), turn("user", "you"), spoken[2]],
+            [*spoken[:2], turn("system", "look", [11, 77, 10], [12])],  # another dead reference
+            [*spoken[:2], turn("system", "look", [11, 10, 90], [12])],
+        ]
+    ):
+        write(root / f"MMD2woDST/valid/{name}.json", changed)
+    prepare(MmdCorpus(root, SLOTS), tmp_path / "store")
+    store = open_store(tmp_path / "store")
+    digests = dict(zip(store.dialogue_names, store.dialogue_digests.tolist(), strict=True))
+    assert digests["d1"] == digests["other"]
+    assert len(set(digests.values())) == len(digests) - 1 == 5
 
 
 def test_a_malformed_product_file_is_named(tmp_path: Path) -> None:
@@ -303,10 +514,16 @@ def test_a_malformed_product_file_is_named(tmp_path: Path) -> None:
     write(tmp_path / "knowledge/products_format/p1.json", "[]")
     with pytest.raises(DataError, match=r"p0\.json: expected valid JSON, found at line 1 column 2"):
         corpus.product("p0")
-    with pytest.raises(DataError, match=r"p1\.json: expected an object of texts, found list"):
+    with pytest.raises(DataError, match=r"p1\.json: expected an object of texts, found a list"):
         corpus.product("p1")
     (tmp_path / "knowledge/products_format/p2.json").unlink()
     assert corpus.product("p2").text is None
+    (tmp_path / "knowledge/products_format/p2.json").mkdir()
+    with pytest.raises(DataError, match=r"p2\.json: expected a file, found a folder"):
+        corpus.product("p2")
+    write(tmp_path / "knowledge/products_format/p3.json", {"name": "\ud800"})
+    with pytest.raises(DataError, match=r"p3\.json: expected text that UTF-8 can hold, found a lone surrogate: "):
+        corpus.product("p3")
 
 
 def v1_root(root: Path) -> Path:

@@ -71,7 +71,9 @@ TABLES = ("url2img.txt", "cleaned_image_id.json", "img_attrs/img_attrs.json")
 CASES = [
     pytest.param(layout, name, id=f"{layout}-{name.rsplit('/', 1)[-1]}")
     for layout, files in LAYOUTS.items()
-    for name in (*(table for table in TABLES if table in files), next(iter(files)), next(n for n in files if "d1" in n))
+    for name in dict.fromkeys(
+        (*(t for t in TABLES if t in files), next(iter(files)), next(n for n in files if "d1" in n))
+    )
 ]
 
 

@@ -1,6 +1,7 @@
 """The SIMMC layout, hand-made and real."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def write(path: Path, content: Any) -> None:
 
 
 def simmc_root(root: Path, dst: Any = None) -> Path:
-    write(root / "img_attrs/img_attrs.json", {"b": "type Hat size [M]", "a": "type coat", "c": "", "d": 7})
+    write(root / "img_attrs/img_attrs.json", {"b": "type Hat size [M]", "a": "type coat", "c": "", "d": None})
     for name in ("a.jpg", "b.png", "c.jpeg"):
         (root / "images").mkdir(exist_ok=True)
         Image.new("RGB", (5, 7)).save(root / "images" / name)
@@ -71,6 +72,53 @@ def test_a_state_with_nothing_set_is_a_state(tmp_path: Path) -> None:
     assert dialogue.turns[0].state == {}
 
 
+@pytest.mark.parametrize(
+    ("dst", "message"),
+    [
+        ([], "dst: expected an object, found a list"),
+        ("null", "dst: expected an object, found a string"),
+        ({"slot_values": ["color"]}, "dst: expected an object under slot_values, found a list"),
+        (
+            {"slot_values": {"color": {"a": "red"}}},
+            "dst: expected a text, a number or a list of these, found an object",
+        ),
+        ({"slot_values": {"color": float("nan")}}, "dst: expected a finite number, found nan"),
+        ({"slot_values": {"color": "\ud800"}}, r"dst: expected text that UTF-8 can hold, found a lone surrogate: .*"),
+    ],
+)
+def test_a_state_of_another_kind_is_a_fault_and_no_state(tmp_path: Path, dst: Any, message: str) -> None:
+    corpus, faults = SimmcCorpus(simmc_root(tmp_path, dst), SLOTS), Faults("skip")
+    with pytest.raises(DataError, match=rf"^train dialogue '0' turn 0: {message}$"):
+        list(corpus.dialogues("train"))
+    (dialogue,) = corpus.dialogues("train", faults)
+    assert (dialogue.turns[0].text, dialogue.turns[0].state) == ("hi", None)
+    assert faults.counts == {"malformed state": 1}
+
+
+def test_a_product_that_is_malformed_in_the_catalogue_is_a_fault_of_its_own(tmp_path: Path) -> None:
+    table = simmc_root(tmp_path) / "img_attrs/img_attrs.json"
+    table.write_text(
+        '{"a": "type coat", "b": 7, "\\ud800": "x", "a": "type hat", "c": "\\ud800", "d": {"size": NaN, "in": 1}}'
+    )
+    corpus, faults = SimmcCorpus(tmp_path, SLOTS), Faults("skip")
+    assert corpus.product_names() == ["b", "c", "d"]
+    corpus.report_malformed_products(faults)
+    assert faults.counts == {"malformed product": 2}
+    with pytest.raises(DataError, match=r"img_attrs\.json: product 'a': expected each product once, found it twice$"):
+        corpus.report_malformed_products(Faults())
+    with pytest.raises(DataError, match=r"product 'b': expected a text or an object of texts, found a number$"):
+        corpus.product("b")
+    with pytest.raises(DataError, match=r"product 'c': expected text that UTF-8 can hold, found a lone surrogate"):
+        corpus.product("c")
+    assert corpus.product("d").text == "in 1"
+
+
+def test_a_split_whose_name_cannot_be_stored_is_refused(tmp_path: Path) -> None:
+    (simmc_root(tmp_path) / "unlabelled").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DataError, match=r"expected folders with names in UTF-8, found 'caf\\udce9'"):
+        SimmcCorpus(tmp_path, SLOTS)
+
+
 def test_an_unknown_slot_stops_or_is_ignored(tmp_path: Path) -> None:
     corpus = SimmcCorpus(simmc_root(tmp_path, {"slot_values": {"colour": "red", "type": "hat"}}), SLOTS)
     with pytest.raises(DataError, match=r"train dialogue '0' turn 0: expected a slot of customerReview.*'colour'"):
@@ -91,7 +139,9 @@ def test_a_folder_of_another_kind_lists_what_was_looked_for(tmp_path: Path) -> N
 
 def test_a_catalogue_of_another_shape_is_refused(tmp_path: Path) -> None:
     write(simmc_root(tmp_path) / "img_attrs/img_attrs.json", ["a"])
-    with pytest.raises(DataError, match=r"img_attrs\.json: expected an object of product names and texts, found list"):
+    with pytest.raises(
+        DataError, match=r"img_attrs\.json: expected an object of product names and texts, found a list"
+    ):
         SimmcCorpus(tmp_path, SLOTS)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantic.datasets.reading.text import product_text, state_text, state_value_text, utterance_text
+from semantic.datasets.reading.text import TextError, product_text, state_text, state_value_text, utterance_text
 
 
 def test_utterances_lose_curly_quotation_marks_and_case_and_keep_punctuation() -> None:
@@ -54,6 +54,9 @@ def test_a_product_of_which_nothing_is_left_has_no_text(nothing: str | dict[str,
         (4.5, "4.5"),
         ("Blue, White", "blue white"),
         (["Patagonia "], "patagonia"),
+        (True, "true"),
+        (["a", None, [["b"]], 7], "a b 7"),
+        ("['\\d', 'x']", "\\d x"),
     ],
 )
 def test_state_values(value: object, text: str) -> None:
@@ -66,3 +69,37 @@ def test_normalised_text_stays_as_it_is_and_has_no_punctuation_left(text: str) -
     assert state_text(once) == once
     assert not set(once) & set("()[]<>,=:;")
     assert "  " not in once
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({"a": 1}, "found an object"),
+        ([{}], "found an object"),
+        ("[{1, 2}]", "found set"),
+        (float("nan"), "expected a finite number, found nan"),
+        ([float("inf")], "expected a finite number, found inf"),
+        ("\ud800", "lone surrogate"),
+        ("['\\ud800']", "lone surrogate"),
+        (f"[0x{'f' * 5000}]", "thousands of digits"),
+    ],
+)
+def test_what_is_no_value_of_a_state_is_refused(value: object, found: str) -> None:
+    with pytest.raises(TextError, match=found):
+        state_value_text(value)
+
+
+def test_texts_that_utf8_cannot_hold_are_refused() -> None:
+    for read in (
+        utterance_text,
+        product_text,
+        lambda text: product_text({text: "x"}),
+        lambda text: product_text({"x": [text]}),
+    ):
+        with pytest.raises(TextError, match=r"expected text that UTF-8 can hold, found a lone surrogate: "):
+            read("a\ud800")
+    assert utterance_text("\U0001f600") == "\U0001f600"
+
+
+def test_numbers_that_are_none_are_missing_values_of_a_product() -> None:
+    assert product_text({"price": float("nan"), "sizes": [float("inf"), 7], "new": True}) == "sizes 7 new true"

@@ -219,6 +219,16 @@ def test_own_photos_by_path_spaces_and_a_part_of_the_table(tmp_path: Path) -> No
             "catalogue.csv line 2: expected a photo ending in .jpg, .jpeg, .png, found 'one.gif'",
         ),
         ("name,type\n,hat\n", "catalogue.csv line 2: expected a name or a file, found neither"),
+        ("file,type\n../secret.jpg,hat\n", r"catalogue.csv line 2: expected a photo within \S+, found '../secret.jpg'"),
+        (
+            "file,type\n/etc/secret.jpg,hat\n",
+            r"catalogue.csv line 2: expected a photo within \S+, found '/etc/secret.jpg'",
+        ),
+        ("name,type\na/../../secret,hat\n", r"catalogue.csv line 2: expected a photo within .*secret.jpg'"),
+        (
+            f"file,type\n{'a' * 300}.jpg,hat\n",
+            r"catalogue.csv line 2: expected a photo 'a+.jpg' in \S+, found no such file",
+        ),
         (
             "name,type\none,hat\none,bag\n",
             "catalogue.csv line 3: expected a photo of its own, found 'one' of line 2 again",
@@ -229,6 +239,7 @@ def test_own_photos_by_path_spaces_and_a_part_of_the_table(tmp_path: Path) -> No
 )
 def test_a_bad_table_is_one_clear_error(folder: Path, tmp_path: Path, text: str, message: str) -> None:
     (folder / "catalogue.csv").write_text(text)
+    (folder.parent / "secret.jpg").touch()
     with pytest.raises(DataError, match=message):
         simulate(tmp_path / "out", dialogues=3, catalogue=folder)
     assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ import math
 import re
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 
 from semantic.datasets.reading.faults import kind, shown
 from semantic.runtime.errors import DataError
@@ -85,6 +86,7 @@ def _scalar(value: object) -> str:
         raise TextError("expected a number of a usual length, found one of thousands of digits") from error
 
 
+@lru_cache(4096)  # a corpus repeats its values
 def _printed_list(value: str) -> object:
     try:
         with warnings.catch_warnings():
