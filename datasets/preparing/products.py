@@ -208,12 +208,13 @@ def _write(loaded: _Loaded, settings: ProductSettings, photos: GrowingArray, tex
     texts.write(line.encode() + b"\n")
 
 
-def _product(line: str, folder: Path) -> tuple[str, str, bool]:
+def _product(line: bytes, folder: Path) -> tuple[str, str, bool]:
     try:
         name, text, photo = json.loads(line)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DataError(
-            f"{folder / TEXTS}: expected the products that an earlier call kept, found a damaged line; pass --overwrite"
+            f"{folder / TEXTS}: expected the products that an earlier call kept, found a damaged line; remove the folder "
+            f"{folder} and prepare again"
         ) from error
     return name, text, photo
 
@@ -224,7 +225,7 @@ def _finish(folder: Path, catalogue: int) -> PreparedProducts:
     table = GrowingTable(folder / "products.parquet", {"name": pa.string(), "text": pa.string()})
     has_photo = GrowingArray(folder / "has_photo.npy", np.bool_)
     try:
-        with open(folder / TEXTS) as texts:
+        with open(folder / TEXTS, "rb") as texts:
             for line in texts:
                 name, text, photo = _product(line, folder)
                 rows[name] = len(rows)
