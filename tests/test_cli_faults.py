@@ -81,7 +81,7 @@ def test_a_configuration_with_three_faults_names_all_three(way):
             ("train", "tiny.yaml", "--resume", "--set", "training.learning_rate=0.5"),
             f"{RUN}: expected the configuration the run was started with to resume it; ",
         ),
-        (("train", "tiny.yaml", "--folds", "2", "--set", "variant=two"), "folds: expected 3 or more"),
+        (("train", "tiny.yaml", "--set", "data.fold.count=2"), "tiny.yaml: 1 fault\n  data.fold: expected count:"),
         (
             ("train", "tiny.yaml", "--set", "variant=slots", "--set", "data.slot_words={hue: colour}"),
             "data.slot_words: expected the slots of store (age, ",
@@ -217,7 +217,10 @@ def test_a_disk_that_fills_up_while_preparing_loses_nothing(tmp_path, monkeypatc
 
 @pytest.mark.parametrize(
     "arguments",
-    [("evaluate", RUN, "--split", "valid", "--out", "wide"), ("recommend", RUN, "--dialogue", "dialogue.json")],
+    [
+        ("evaluate", RUN, "--split", "v2_train", "--out", "wide", "--seen", "keep"),
+        ("recommend", RUN, "--dialogue", "dialogue.json"),
+    ],
 )
 def test_features_of_another_width_are_refused(way, monkeypatch, capsys, arguments):
     features = np.load(way.folder / "features.npy")
