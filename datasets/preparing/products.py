@@ -22,6 +22,9 @@ from semantic.runtime.progress import Report
 BLOCK = 256
 """Products of a block: one task of a worker process, and one line of the journal."""
 
+ENTRY = frozenset({"read", "rows", "texts", "counts", "examples"})
+"""The keys of a block's line in the journal."""
+
 JOURNAL, TEXTS, PHOTOS = "journal.jsonl", "products.jsonl", "photos.npy"
 JOURNAL_TEMPORARY = "journal.tmp"
 
@@ -118,7 +121,7 @@ class _Journal:
             for entry in lines[1:]:
                 # After a power cut the journal may be ahead of the data.
                 row = settings["photo_size"] ** 2 * 3
-                if _size(photos) >= entry["rows"] * row and _size(texts) >= entry["texts"]:
+                if ENTRY <= entry.keys() and _size(photos) >= entry["rows"] * row and _size(texts) >= entry["texts"]:
                     self.entries.append(entry)
         self._rewrite([settings, *self.entries])
 
@@ -138,9 +141,12 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
     if path.is_file():
         for line in path.read_text(errors="replace").split("\n")[:-1]:
             try:
-                lines.append(json.loads(line))
+                content = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(content, dict):
+                break
+            lines.append(content)
     return lines
 
 
@@ -202,6 +208,16 @@ def _write(loaded: _Loaded, settings: ProductSettings, photos: GrowingArray, tex
     texts.write(line.encode() + b"\n")
 
 
+def _product(line: str, folder: Path) -> tuple[str, str, bool]:
+    try:
+        name, text, photo = json.loads(line)
+    except ValueError as error:
+        raise DataError(
+            f"{folder / TEXTS}: expected the products that an earlier call kept, found a damaged line; pass --overwrite"
+        ) from error
+    return name, text, photo
+
+
 def _finish(folder: Path, catalogue: int) -> PreparedProducts:
     rows: dict[str, int] = {}
     photos: list[bool] = []
@@ -210,7 +226,7 @@ def _finish(folder: Path, catalogue: int) -> PreparedProducts:
     try:
         with open(folder / TEXTS) as texts:
             for line in texts:
-                name, text, photo = json.loads(line)
+                name, text, photo = _product(line, folder)
                 rows[name] = len(rows)
                 table.append(name, text)
                 photos.append(photo)
