@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic.datasets.store.store import FILES, open_store
+from semantic.datasets.store.store import FILES, VERSION, open_store, sealed
 
 SLOTS = ["color", "type", "price"]
 NAMES = ["red dress", "blue dress", "<script>alert(1)</script>", "green boot", "photoless hat"]
@@ -30,6 +30,7 @@ def write_store(folder):
         "turn_images": np.array([0, 4, 1] * DIALOGUES, np.int32),
         "turn_images_offsets": np.array([0, *(3 * d + n for d in range(DIALOGUES) for n in (0, 2, 2, 3))]),
         "turn_states": np.array([[-1] * 3, [-1] * 3, [1, 2, 0], [-1] * 3] * DIALOGUES, np.int32),
+        "dialogue_digests": np.arange(DIALOGUES, dtype=np.uint64),
         "example_turns": np.array([[d, 4 * d + 3] for d in range(DIALOGUES)]),
         "positives": np.array([1] * DIALOGUES, np.int32),
         "positives_offsets": np.arange(DIALOGUES + 1),
@@ -59,7 +60,7 @@ def write_store(folder):
     counts = {"dialogues": DIALOGUES, "turns": 4 * DIALOGUES, "examples": DIALOGUES, "negatives": 3_000}
     manifest = {
         "format": "semantic-store",
-        "version": 1,
+        "version": VERSION,
         "source": {"layout": "mmd-v3", "root": "somewhere"},
         "slots": SLOTS,
         "missing_photo": "mask",
@@ -70,7 +71,7 @@ def write_store(folder):
         "sizes": {name: (folder / name).stat().st_size for name in FILES},
         "checksums": {},
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(sealed(manifest)))
     return open_store(folder)
 
 

@@ -15,7 +15,7 @@ from semantic.cli import app as cli
 from semantic.datasets.preparing import products as preparing_products
 from semantic.datasets.store.store import open_store
 from tests.commands import RUN, semantic
-from tests.worlds import STATELESS
+from tests.worlds import STATELESS, reseal
 
 
 def faulty(*arguments: object, cwd: Path, code: int = 2) -> str:
@@ -119,10 +119,10 @@ def test_a_store_of_another_version_is_refused(way, tmp_path, monkeypatch, capsy
 
 def test_an_empty_split_is_named(way, tmp_path, monkeypatch, capsys):
     shutil.copytree(way.folder / "store", tmp_path / "gap")
-    manifest = json.loads((tmp_path / "gap" / "manifest.json").read_text())
-    manifest["splits"]["test"]["examples"] += manifest["splits"]["valid"]["examples"]
-    manifest["splits"]["valid"]["examples"] = 0
-    (tmp_path / "gap" / "manifest.json").write_text(json.dumps(manifest))
+    splits = json.loads((tmp_path / "gap" / "manifest.json").read_text())["splits"]
+    splits["test"]["examples"] += splits["valid"]["examples"]
+    splits["valid"]["examples"] = 0
+    reseal(tmp_path / "gap", splits=splits)
     words = ("train", "tiny.yaml", "--set", f"data.store={tmp_path}/gap", "--set", "variant=gap")
     said = in_process(monkeypatch, capsys, *words, cwd=way.folder)
     assert said == f"{tmp_path}/gap: expected examples in split 'valid', found none"

@@ -1,6 +1,5 @@
 """The products of a prepared store: which are kept, their texts and their photos. Written in blocks, with a journal."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ BLOCK = 256
 """Products of a block: one task of a worker process, and one line of the journal."""
 
 JOURNAL, TEXTS, PHOTOS = "journal.jsonl", "products.jsonl", "photos.npy"
+JOURNAL_TEMPORARY = "journal.tmp"
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,6 @@ class PreparedProducts:
 
     rows: dict[str, int]
     counts: dict[str, int]
-
-
-def catalogue_digest(names: Sequence[str]) -> str:
-    """The SHA-256 of the catalogue's names in their order."""
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update(name.encode() + b"\n")
-    return digest.hexdigest()
 
 
 def prepare_products(
@@ -135,7 +127,7 @@ class _Journal:
             file.write(json.dumps(entry) + "\n")
 
     def _rewrite(self, lines: list[dict[str, Any]]) -> None:
-        temporary = self._path.with_suffix(".tmp")
+        temporary = self._path.with_name(JOURNAL_TEMPORARY)
         temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
         temporary.replace(self._path)
 

@@ -29,6 +29,9 @@ class Corpus(Protocol):
     folders: Mapping[str, Path]
     read_state: ReadState
 
+    def product_sources(self) -> Sequence[Path]:
+        """The files and folders that products, their texts and photos, and the names of images are read from."""
+
     def report_malformed_products(self, faults: Faults) -> None:
         """Report the product files that were left out of the catalogue when the folder was opened."""
 

@@ -102,6 +102,10 @@ class MmdCorpus:
             self._photos.setdefault(products[url], file)
         return products
 
+    def product_sources(self) -> Sequence[Path]:
+        tables = [self.root / name for name in (*ID_TABLES, "url2img.txt")]
+        return *tables, self.root / "raw_catalog", self._texts, self._images
+
     def report_malformed_products(self, faults: Faults) -> None:
         for path, detail in (self._raw.malformed if self._raw else {}).items():
             faults.fault("malformed product file", str(path), detail)

@@ -51,6 +51,9 @@ class SimmcCorpus:
             name: images / file for name in texts for suffix in PHOTO_SUFFIXES[::-1] if (file := name + suffix) in files
         }
 
+    def product_sources(self) -> Sequence[Path]:
+        return self.root / "img_attrs", self.root / "images"
+
     def report_malformed_products(self, faults: Faults) -> None:
         """Does nothing: all texts are in one file, so opening leaves no product out."""
 

@@ -32,6 +32,7 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     data.simulate,
     data.prepare,
+    data.verify,
     data.inspect,
     experiments.train,
     experiments.evaluate,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NaturalInt = Annotated[int, Field(ge=0)]
@@ -16,6 +16,25 @@ class Section(BaseModel):
     """A part of a configuration: unknown keys are faults, and nothing changes after it is made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, protected_namespaces=())
+
+
+class FoldConfig(Section):
+    """Cross-validation by dialogue: which fold of how many a run is."""
+
+    count: NaturalInt = Field(0, description="folds, 3 or more; 0: the store's own splits")
+    index: NaturalInt = Field(0, description="the fold tested on, counted from 0; the next one is validated on")
+    seed: NaturalInt = Field(0, description="seed that divides the dialogues")
+    pooled: tuple[str, ...] = Field(
+        (), description="splits whose dialogues are divided; none named: those of train, valid and test"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "FoldConfig":
+        if self.count in (1, 2):
+            raise ValueError(f"count: expected 0, or 3 or more (to test, to validate, to train), got {self.count}")
+        if self.index >= max(1, self.count):
+            raise ValueError(f"index: expected less than count, which is {self.count}, got {self.index}")
+        return self
 
 
 class DataConfig(Section):
@@ -35,6 +54,15 @@ class DataConfig(Section):
         description="D_P: nothing; the dialogues whose states are not used; or those and D_F's with states hidden",
     )
     subset_seed: int = Field(0, description="seed of both shares; a smaller share lies inside a larger one")
+    fold: FoldConfig = FoldConfig()
+    overlap: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="dialogues that stand on two sides (training, validation, test): a fault, or left out of the first and counted",
+    )
+    unannotated: Literal["unlabelled", "unset"] = Field(
+        "unlabelled",
+        description="turns without a state in dialogues with states: examples of D_P, or of D_F with every slot unset",
+    )
     context_turns: PositiveInt = Field(5, description="merged turns before the recommendation")
     photos_per_turn: PositiveInt = Field(5, description="photos of a turn, the first ones")
     turn_tokens: PositiveInt = Field(30, description="word pieces of a turn")
