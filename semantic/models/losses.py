@@ -44,6 +44,21 @@ def log_scale(ranking: Hinge | SampledSoftmax) -> nn.Parameter | None:
     return nn.Parameter(torch.tensor(math.log(ranking.scale))) if isinstance(ranking, SampledSoftmax) else None
 
 
+def ranking_loss(
+    ranking: Hinge | SampledSoftmax,
+    relevance: Float[Tensor, "batch candidate"],
+    logits: Float[Tensor, "batch candidate"] | None,
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+    counts: Counts,
+) -> Float[Tensor, ""]:
+    """The loss that a configuration names: a hinge is over the relevance, a softmax over the logits."""
+    if isinstance(ranking, Hinge):
+        return hinge_loss(relevance, positive, keep, ranking.margin, counts)
+    assert logits is not None
+    return sampled_softmax_loss(logits, positive, keep, counts)
+
+
 def hinge_loss(
     relevance: Float[Tensor, "batch candidate"],
     positive: Bool[Tensor, "batch candidate"],

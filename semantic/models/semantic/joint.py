@@ -10,7 +10,7 @@ from torch import Tensor
 from semantic.batching.shards import Shard
 from semantic.config.schema import Section, Share
 from semantic.models.interface import Loss
-from semantic.models.losses import Hinge, Ranking, hinge_loss, sampled_softmax_loss
+from semantic.models.losses import Hinge, Ranking, ranking_loss
 from semantic.models.semantic.losses import correlation_loss, divergence_loss, slot_distance
 from semantic.models.semantic.scoring import Matched
 
@@ -83,7 +83,4 @@ def match_terms(match: Matched, shard: Shard, config: LossConfig) -> Terms:
 def ranking_term(match: Matched, shard: Shard, config: Ranking) -> Float[Tensor, ""]:
     """The ranking loss that the configuration names: the hinge is over f, the softmax over scaled sums of cosines."""
     batch = shard.batch
-    if isinstance(config, Hinge):
-        return hinge_loss(match.relevance, batch.positive, batch.keep, config.margin, shard.counts)
-    assert match.logits is not None
-    return sampled_softmax_loss(match.logits, batch.positive, batch.keep, shard.counts)
+    return ranking_loss(config, match.relevance, match.logits, batch.positive, batch.keep, shard.counts)

@@ -129,6 +129,7 @@ class PaperConfig(SemanticConfig):
                 "interaction": {"map": "affine"},
                 "loss": {"divergence": "symmetric_kl", "correlation": "mean", "teacher_first": True},
             },
+            "data": {"unannotated": "unset"},
             "training": {"selection": "loss_or_ndcg@5"},
         },
     }
