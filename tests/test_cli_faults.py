@@ -70,7 +70,7 @@ def test_a_configuration_with_three_faults_names_all_three(way):
     ("arguments", "message"),
     [
         (("train", "nothing"), "experiment 'nothing': expected a YAML file or one of"),
-        (("train", "nothing.yaml"), "experiment nothing.yaml: expected a YAML file, found none there"),
+        (("train", "nothing.yaml"), "experiment nothing.yaml: expected a YAML file, got none there"),
         (("train", "tiny.yaml", "--set", "data.store=data"), "data: expected a prepared store"),
         (("train", "tiny.yaml", "--set", "data.test=dev"), "store: expected a split of train, valid, test, v2_train"),
         (

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.shards import Counts
-from semantic.config.schema import Section
+from semantic.config.schema import NaturalFloat, PositiveFloat, Section
 
 FEW_CANDIDATES = 32
 
@@ -24,7 +24,7 @@ class Hinge(Section):
     """A margin between each positive and each negative."""
 
     kind: Literal["hinge"] = Field("hinge", description="max(0, margin - f(+) + f(-)) over pairs, the paper's")
-    margin: float = Field(1.0, ge=0, description="between the scores of a positive and a negative")
+    margin: NaturalFloat = Field(1.0, description="between the scores of a positive and a negative")
 
 
 class SampledSoftmax(Section):
@@ -33,7 +33,7 @@ class SampledSoftmax(Section):
     kind: Literal["sampled_softmax"] = Field(
         "sampled_softmax", description="-log softmax of a positive over the negatives"
     )
-    scale: float = Field(20.0, gt=0, description="start of the learned scale that turns cosines into logits")
+    scale: PositiveFloat = Field(20.0, description="start of the learned scale that turns cosines into logits")
 
 
 Ranking = Annotated[Hinge | SampledSoftmax, Field(discriminator="kind")]

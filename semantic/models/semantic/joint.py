@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from semantic.batching.shards import Shard
-from semantic.config.schema import Section, Share
+from semantic.config.schema import NaturalFloat, Section, Share
 from semantic.models.interface import Loss
 from semantic.models.losses import Hinge, Ranking, ranking_loss
 from semantic.models.semantic.losses import correlation_loss, divergence_loss, slot_distance
@@ -24,10 +24,10 @@ class LossConfig(Section):
     divergence: Literal["jensen_shannon", "symmetric_kl"] = Field(
         "jensen_shannon", description="distance between hop attentions"
     )
-    divergence_weight: float = Field(1.0, ge=0, description="0 switches the term off")
+    divergence_weight: NaturalFloat = Field(1.0, description="0 switches the term off")
     correlation: Literal["sum", "mean"] = Field("sum", description="over an example's products")
-    correlation_weight: float = Field(1.0, ge=0, description="0 switches the term off")
-    state_weight: float = Field(1.0, ge=0, description="of the term that draws S' to S; 0 switches it off")
+    correlation_weight: NaturalFloat = Field(1.0, description="0 switches the term off")
+    state_weight: NaturalFloat = Field(1.0, description="of the term that draws S' to S; 0 switches it off")
     alpha: Share = Field(0.5, description="weight of the teacher's losses in the joint loss")
     teacher_first: bool = Field(False, description="the first epoch trains the teacher alone when D_P is empty")
 
