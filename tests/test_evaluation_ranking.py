@@ -24,7 +24,7 @@ from semantic.models.losses import hinge_loss
 from semantic.models.semantic.joint import ranking_term
 from semantic.runtime.errors import DataError, UserError
 from tests.small_world import whole
-from tests.worlds import SMALL_DATA, TWO_TOWER, changed_copy, tiny_values
+from tests.worlds import SMALL_DATA, TWO_TOWER, changed_copy, reseal, tiny_values
 
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("precision", "recall", "ndcg")]
 MEASURED = [f"{protocol}/{name}" for protocol in ("standard", "released") for name in METRICS]
@@ -343,9 +343,8 @@ def test_a_split_that_is_not_there_or_empty_is_named(model, shop, tmp_path):
     with pytest.raises(DataError, match="expected a split of train, valid, test, v2_train, found 'dev'"):
         evaluate(model, shop, "dev")
     path = changed_copy(shop.path, tmp_path / "store")
-    manifest = json.loads((path / "manifest.json").read_text())
-    manifest["splits"]["extra"] = dict.fromkeys(manifest["splits"]["test"], 0)
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    splits = json.loads((path / "manifest.json").read_text())["splits"]
+    reseal(path, splits=splits | {"extra": dict.fromkeys(splits["test"], 0)})
     with pytest.raises(DataError, match="expected examples in split 'extra', found none"):
         evaluate(model, open_store(path), "extra")
 

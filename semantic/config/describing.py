@@ -1,6 +1,6 @@
 """Words about a configuration: what each field means, and what is wrong with a value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -65,7 +65,7 @@ def fault_line(error: Any, root: type[BaseModel], above: tuple[str, ...] = ()) -
         return f"{where}.kind: expected {kinds}, got {shortened(repr(error['ctx']['tag']))}"
     if error["type"] == "model_type":
         return f"{where}: expected a section, a mapping of keys to values, got {shortened(repr(error['input']))}"
-    if error["type"] == "value_error" and not error["loc"]:
+    if error["type"] == "value_error" and isinstance(error["input"], Mapping):  # of a section as a whole
         return f"{where}: {error['ctx']['error']}"
     expected = error["msg"]
     for opening in ("Input should be ", "Value error, ", "String should have "):
