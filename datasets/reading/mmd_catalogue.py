@@ -16,7 +16,10 @@ ID_DIGITS = 18
 """The most digits of an image id. Longer numbers are in no table, and Python refuses to read thousands of digits."""
 
 MALFORMED = "malformed product"
-_PLAIN = re.compile(r"\w[^/\\:\0]*")
+LONGEST_NAME = 250
+"""The most bytes of a photo file's name. File systems take 255, and the product's text has another suffix."""
+
+_PLAIN = re.compile(r"\w[^/\\:\0]{0,199}")
 """The name of a file that lies in the very folder, as nearly all do: a quick test that spares a slow one."""
 
 
@@ -50,6 +53,8 @@ def _file_fault(line: str, file: str) -> str | None:
     path = Path(file)
     if path.anchor or ".." in path.parts or not path.stem:
         return f"expected a photo file within images/images, found {shown(file)}"
+    if len(path.name.encode()) > LONGEST_NAME:
+        return f"expected a file name of at most {LONGEST_NAME} bytes, found {shown(path.name)}"
     return None
 
 
