@@ -15,7 +15,7 @@ from semantic.config.loading import make_config
 from semantic.config.schema import EvaluationConfig
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
-from semantic.datasets.store.store import Store, open_store
+from semantic.datasets.store.store import Store, open_store, sealed
 from semantic.evaluation.product_index import index_products
 from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate, evaluate_examples
 from semantic.models.building import build_model
@@ -345,7 +345,7 @@ def test_a_split_that_is_not_there_or_empty_is_named(model, shop, tmp_path):
     path = changed_copy(shop.path, tmp_path / "store")
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["splits"]["extra"] = dict.fromkeys(manifest["splits"]["test"], 0)
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    (path / "manifest.json").write_text(json.dumps(sealed(manifest)))
     with pytest.raises(DataError, match="expected examples in split 'extra', found none"):
         evaluate(model, open_store(path), "extra")
 
@@ -357,8 +357,9 @@ def test_a_model_without_tokenizer_is_refused(shop, shop_features):
         evaluate(made, shop)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeypatch, batch_size):
+def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeypatch, batch_size, value):
     rows = np.array(shop.split("test").examples)
     broken = 2
     original, done = model.score, 0
@@ -368,12 +369,12 @@ def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeyp
         found = original(query, products)
         first, done = done, done + len(found)
         if first <= broken < done:
-            found[broken - first, 0] = torch.nan
+            found[broken - first, 1] = value
         return found
 
     monkeypatch.setattr(model, "score", score)
     dialogue, turn = (int(value) for value in shop.example_turns[rows[broken]])
     place = turn - int(shop.dialogue_first_turn[dialogue])
-    message = f"dialogue '{shop.dialogue_names[dialogue]}' turn {place}: expected a number as every candidate's score"
+    message = f"dialogue '{shop.dialogue_names[dialogue]}' turn {place}: expected a number as every candidate's score, got {value}$"
     with pytest.raises(ScoreError, match=message):
         evaluate_examples(model, builder, rows, EvaluationConfig(batch_size=batch_size))

@@ -121,7 +121,7 @@ class _Journal:
             for entry in lines[1:]:
                 # After a power cut the journal may be ahead of the data.
                 row = settings["photo_size"] ** 2 * 3
-                if ENTRY <= entry.keys() and _size(photos) >= entry["rows"] * row and _size(texts) >= entry["texts"]:
+                if entry.keys() >= ENTRY and _size(photos) >= entry["rows"] * row and _size(texts) >= entry["texts"]:
                     self.entries.append(entry)
         self._rewrite([settings, *self.entries])
 
