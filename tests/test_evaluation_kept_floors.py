@@ -88,8 +88,7 @@ def test_a_store_of_other_content_shares_nothing(store, ranked, monkeypatch):
     before = of(store)
     ranked.clear()
 
-    monkeypatch.setattr(store, "manifest", {**store.manifest, "identity": "1"})
-
+    monkeypatch.setattr(store, "manifest", {**store.manifest, "identity": "of another"})
     assert of(store) == before
     assert len(ranked) == module.DRAWS + 3
 

@@ -356,8 +356,9 @@ def test_a_model_without_tokenizer_is_refused(shop, shop_features):
         evaluate(made, shop)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeypatch, batch_size):
+def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeypatch, batch_size, value):
     rows = np.array(shop.split("test").examples)
     broken = 2
     original, done = model.score, 0
@@ -367,12 +368,12 @@ def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeyp
         found = original(query, products)
         first, done = done, done + len(found)
         if first <= broken < done:
-            found[broken - first, 0] = torch.nan
+            found[broken - first, 1] = value
         return found
 
     monkeypatch.setattr(model, "score", score)
     dialogue, turn = (int(value) for value in shop.example_turns[rows[broken]])
     place = turn - int(shop.dialogue_first_turn[dialogue])
-    message = f"dialogue '{shop.dialogue_names[dialogue]}' turn {place}: expected a number as every candidate's score"
+    message = f"dialogue '{shop.dialogue_names[dialogue]}' turn {place}: expected a number as every candidate's score, got {value}$"
     with pytest.raises(ScoreError, match=message):
         evaluate_examples(model, builder, rows, EvaluationConfig(batch_size=batch_size))

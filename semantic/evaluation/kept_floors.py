@@ -20,7 +20,7 @@ Metrics = dict[str, dict[str, float]]
 
 def rows_digest(rows: np.ndarray) -> str:
     """A digest of row numbers in their order."""
-    return hashlib.sha256(np.ascontiguousarray(rows, dtype="<i8")).hexdigest()
+    return hashlib.sha256(np.asarray(rows, dtype="<i8").tobytes()).hexdigest()
 
 
 @dataclass

@@ -185,10 +185,11 @@ def _rank(
 
 
 def _check_numbers(store: Store, rows: np.ndarray, scores: torch.Tensor, keep: torch.Tensor) -> None:
-    broken = (scores.isnan() & keep).any(dim=1)
+    broken = (scores.isnan() | scores.isposinf()) & keep
     if broken.any():
-        dialogue, turn = store.example_turns[rows[int(broken.nonzero()[0])]]
+        query, candidate = broken.nonzero()[0].tolist()
+        dialogue, turn = store.example_turns[rows[query]]
         raise ScoreError(
             f"dialogue {store.dialogue_names[dialogue]!r} turn {turn - store.dialogue_first_turn[dialogue]}: "
-            "expected a number as every candidate's score, got NaN"
+            f"expected a number as every candidate's score, got {scores[query, candidate].item()}"
         )

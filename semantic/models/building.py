@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from semantic.batching.features import read_features
 from semantic.batching.inputs import InputSpec
+from semantic.batching.opening import products_digest
 from semantic.config.registry import find_model
 from semantic.config.schema import Config
 from semantic.datasets.store.store import Store
@@ -75,6 +76,7 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
         unset_tokens=pieces(UNSET),
         catalogue_words=words,
         image_features=None if model.features_file is None else read_features(model.features_file, store).shape[1],
+        products=None if model.features_file is None else products_digest(store),
         text_encoder=None if encoder is None else encoder.config.to_dict(),
         context_turns=data.context_turns,
         photos_per_turn=data.photos_per_turn,
