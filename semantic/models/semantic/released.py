@@ -113,14 +113,22 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
     schema: SlotSchema = SIMMC if simmc else MMD
     try:
         words, positions = translated["turn_text.words.words.weight"], translated["turn_text.words.positions.weight"]
-        inner = translated["context_text.layers.0.expand.weight"].shape[0]
+        expand = translated["context_text.layers.0.expand.weight"]
     except KeyError as error:
         raise ReleasedError(
             f"released checkpoint {file}: expected the released model's tensors, got none for {error}"
         ) from None
+    if any(table.ndim != 2 for table in (words, positions, expand)):
+        raise ReleasedError(f"released checkpoint {file}: expected word tables and layers with two axes, got others")
     layers = 1 + max(int(m[1]) for n in translated if (m := re.match(r"context_text\.layers\.(\d+)\.", n)))
     hops = sum(bool(re.match(r"text_interaction\.maps\.\d+\.weight", name)) for name in translated)
-    model = {"dim": words.shape[1], "heads": heads, "layers": layers, "inner": inner, "interaction": {"hops": hops}}
+    model = {
+        "dim": words.shape[1],
+        "heads": heads,
+        "layers": layers,
+        "inner": expand.shape[0],
+        "interaction": {"hops": hops},
+    }
     model["image"] = {"frozen": simmc}
     config = make_config({"preset": "released", "experiment": "released", "model": model})
     spec = InputSpec(
