@@ -168,8 +168,29 @@ def test_a_file_that_holds_no_features_of_this_store_is_refused(shop, shop_featu
 
 
 def test_a_features_file_that_does_not_read_is_refused(shop, tmp_path: Path):
-    with pytest.raises(DataError, match=r"absent.npy: expected a .npy array, got: .*No such file"):
+    with pytest.raises(DataError, match=r"absent.npy: expected a .npy array, got: none there"):
         read_features(str(tmp_path / "absent.npy"), shop)
     (tmp_path / "words.npy").write_text("no array")
     with pytest.raises(DataError, match=r"words.npy: expected a .npy array, got: "):
         read_features(str(tmp_path / "words.npy"), shop)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\x04\x00{{{\n", b"\x93NUMPY\x03\x00\xff\xff\xff\x7f", b"PK\x03\x04"],
+)
+def test_a_features_file_that_is_empty_cut_or_foreign_is_one_line(shop, tmp_path: Path, content: bytes):
+    """numpy raises EOFError of an empty one, which a terminal's reader would take for the end of its input."""
+    (tmp_path / "cut.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"model.image.features .*cut.npy: expected a .npy array, got: ") as raised:
+        read_features(str(tmp_path / "cut.npy"), shop)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_archive_and_a_folder_are_no_features_file(shop, tmp_path: Path):
+    with (tmp_path / "several.npy").open("wb") as stream:
+        np.savez(stream, np.zeros(3))
+    with pytest.raises(DataError, match=r"several.npy: expected a .npy array, got: "):
+        read_features(str(tmp_path / "several.npy"), shop)
+    with pytest.raises(DataError, match=r": expected a .npy array, got: a folder"):
+        read_features(str(tmp_path), shop)

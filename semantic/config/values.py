@@ -142,7 +142,7 @@ class _Document:
                 raise _fault(event, "a word as key", "something else")
             self._node(event, depth + 1)
             if event.value in items:
-                self.twice.append(f"the key {event.value!r} twice, again in line {event.start_mark.line + 1}")
+                self.twice.append(f"the key {event.value!r} twice, again in line {_line(event)}")
             items[event.value], below = self._node(next(self.events), depth + 1)
             height = max(height, below + 1)
         return items, height
@@ -172,4 +172,8 @@ def _scalar(event: Any) -> Any:
 
 
 def _fault(event: Any, expected: str, found: str) -> yaml.YAMLError:
-    return yaml.YAMLError(f"{found} in line {event.start_mark.line + 1}, where {expected} should be")
+    return yaml.YAMLError(f"{found} in line {_line(event)}, where {expected} should be")
+
+
+def _line(event: Any) -> int:
+    return event.start_mark.line + 1

@@ -33,7 +33,7 @@ def build_model(config: Config, store: Store, say: Callable[[str], None], held_o
     """
     checkpoint = config.model.text.checkpoint
     encoder = None if checkpoint is None else load_encoder(checkpoint)
-    tokenizer = _tokenizer(config, store, say, held_out)
+    tokenizer = _tokenizer(config, store, encoder, say, held_out)
     spec = _input_spec(config, store, tokenizer, encoder)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -43,11 +43,14 @@ def build_model(config: Config, store: Store, say: Callable[[str], None], held_o
     return model
 
 
-def _tokenizer(config: Config, store: Store, say: Callable[[str], None], held_out: np.ndarray | None) -> Tokenizer:
+def _tokenizer(
+    config: Config, store: Store, encoder: Any, say: Callable[[str], None], held_out: np.ndarray | None
+) -> Tokenizer:
     """The checkpoint's tokenizer, or one trained on the data's text."""
     text = config.model.text
     if text.checkpoint is not None:
-        return load_tokenizer(text.checkpoint)
+        words = [*slot_schema(config, store).words, *itertools.islice(store.all_texts("products", "text"), 1000)]
+        return load_tokenizer(text.checkpoint, encoder.get_input_embeddings().num_embeddings, words)
     say(
         "No text checkpoint given: a WordPiece vocabulary is trained on this data's own text and word vectors start "
         "from scratch (model.text.checkpoint names a BERT-family checkpoint)."

@@ -20,7 +20,8 @@ def read_text(file: Path, most: int) -> str:
     """
     try:
         if not file.is_file():
-            raise ReadingError("a folder" if file.is_dir() else "none there")
+            check_readable(file)
+            raise ReadingError("something that is no file")
         with file.open("rb") as stream:
             content = stream.read(most + 1)
     except OSError as error:
@@ -31,6 +32,18 @@ def read_text(file: Path, most: int) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ReadingError(f"byte 0x{content[error.start]:02x} at {error.start}, which is no UTF-8") from None
+
+
+def check_readable(file: Path) -> None:
+    """Raise ReadingError where a file is not there or may not be read: some libraries call both "no such file"."""
+    if file.is_dir():
+        raise ReadingError("a folder")
+    try:
+        file.open("rb").close()
+    except FileNotFoundError:
+        raise ReadingError("none there") from None
+    except OSError as error:
+        raise ReadingError(f"one that cannot be read ({error.strerror or error})") from None
 
 
 def parse_json(text: str) -> Any:
