@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from semantic.report.pages import duration, inspect_page, recommend_page, write_page
+from semantic.report.pages import duration, inspect_page, recommend_page
 from semantic.report.tables import table
-from semantic.report.writing import MARK, check_folder, gallery_store, write_report
+from semantic.report.writing import write_report
 from semantic.runs.reading import load_runs
 from semantic.runtime.errors import DataError
-from tests.report_files import DIALOGUES, IDENTITY, PHOTO, Page, change_summary, query, write_run, write_store
+from tests.report_files import DIALOGUES, PHOTO, Page, change_summary, digest, metrics, query, write_run, write_store
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +270,69 @@ def test_no_two_elements_of_a_page_have_one_id(tmp_path):
     assert len(ids) == len(set(ids))
     used = [attributes["href"] for tag, attributes in page.tags if tag == "use"]
     assert {link.removeprefix("#") for link in used} <= set(ids)
+
+
+def test_the_page_marks_runs_that_saw_what_they_rank_and_counts_what_was_left_out(store, tmp_path):
+    write_run(tmp_path / "runs", "cheat", seen={"train": 12, "valid": 0}, dropped={"train": 0, "valid": 34})
+    write_run(tmp_path / "runs", "fair")
+    page = report(tmp_path / "runs", store, tmp_path / "out")
+    assert "† demo/cheat: of the dialogues it ranks it trained on 12" in page.text
+    assert page.text.count("a cheat† (1 seed)") == 2  # a table a protocol
+    assert "NDCG@5 of fair, 1 seed, shop, test split" in page.text
+    assert "What demo/fair (seed 0) ranked first" in page.text
+    assert "evaluated dialogues seen in training 12" in page.text
+    assert "left out of validation 34" in page.text
+    assert "seen in validation" not in page.text
+
+
+def test_a_report_of_runs_that_all_saw_what_they_rank_has_no_leader(store, tmp_path):
+    write_run(tmp_path / "runs", "cheat", seen={"train": 1, "valid": 0})
+    page = report(tmp_path / "runs", store, tmp_path / "out")
+    assert "NDCG@5 of cheat" not in page.text
+    assert page.with_class("exhibit") == []
+
+
+def test_every_section_stands_under_its_name_with_its_own_floors(tmp_path):
+    write_run(tmp_path / "a", "best", floors={"one floor": metrics(0.1)})
+    write_run(tmp_path / "b", "best", floors={"another floor": metrics(0.2)}, split="valid", queries=digest("valid"))
+    page = Page(write_report(table(load_runs([tmp_path / "a", tmp_path / "b"])), None, tmp_path / "out")[-1])
+    first, second = page.text.split("shop, valid split", 1)
+    assert "one floor" in first.replace("another floor", "")
+    assert "another floor" not in first
+    assert "another floor" in second
+    assert "Terms of the loss, demo/best (shop, test split)" in page.text
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"turn": 77}, r"expected a turn of dialogue 'd0', rows 0 to 3, in the run's queries, found 77"),
+        ({"positives": [5]}, r"expected products below 5 in the run's queries, found 5"),
+        ({"top_products": [0, 1, 77]}, r"expected products below 5 in the run's queries, found 77"),
+    ],
+)
+def test_rows_that_the_store_lacks_are_refused(store, tmp_path, columns, message):
+    write_run(tmp_path / "runs", columns=columns, dialogues=1)
+    with pytest.raises(DataError, match=message):
+        report(tmp_path / "runs", store, tmp_path / "out")
+
+
+def test_text_that_utf8_cannot_write_is_escaped(tmp_path):
+    folder = write_run(tmp_path / "runs")
+    (folder / "environment.json").write_text('{"command": "semantic \\ud800"}')
+    assert "semantic \\ud800" in report(tmp_path / "runs", None, tmp_path / "out").text
+
+
+def test_a_page_replaces_a_page_and_nothing_else(store, tmp_path):
+    out = tmp_path / "inspect.html"
+    inspect_page(store, 1, out)
+    inspect_page(store, 2, out)
+    assert "Dialogue d2" in Page(out).text
+    out.write_text("<html>my own notes</html>")
+    with pytest.raises(DataError, match=r"inspect.html: expected no file there or a page that semantic wrote, found"):
+        inspect_page(store, 1, out)
+    with pytest.raises(DataError, match=r"inspect.html: expected no file there"):
+        recommend_page(store, [], [], out)
+    assert out.read_text() == "<html>my own notes</html>"
+    with pytest.raises(DataError, match=r"expected no file there"):
+        inspect_page(store, 1, tmp_path)
