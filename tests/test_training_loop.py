@@ -356,11 +356,11 @@ def test_a_planted_signal_is_found_and_nothing_but_it(shop, tmp_path, rotated):
     assert (found > 0.8) if not rotated else (found < chance)
 
 
-def test_features_that_are_no_numbers_end_the_run_at_once(tiny, shop_features, tmp_path):
-    np.save(tmp_path / "nan.npy", np.full_like(np.load(shop_features), np.nan))
+def test_a_loss_that_is_no_number_ends_the_run_at_once(tiny, shop_features, tmp_path):
+    np.save(tmp_path / "huge.npy", np.full_like(np.load(shop_features), 3e38))  # sums of them overflow
     before = set(threading.enumerate())
     message = "epoch 1, step 1: expected a finite loss, got teacher_ranking nan"
     with pytest.raises(TrainingError, match=message) as raised:
-        train(tiny(f"model.image.features={tmp_path}/nan.npy"), runs=tmp_path)
+        train(tiny(f"model.image.features={tmp_path}/huge.npy"), runs=tmp_path)
     assert raised.value.exit_code == 1  # it is kept here, and with it every frame it went through
     assert not any(t.name.startswith("training steps") for t in set(threading.enumerate()) - before)
