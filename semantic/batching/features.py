@@ -11,7 +11,7 @@ from semantic.datasets.store.store import Store
 from semantic.encoders.image import Backbone
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress
-from semantic.runtime.reading import ReadingError, check_readable
+from semantic.runtime.reading import check_readable
 
 BATCH = 256
 
