@@ -60,9 +60,10 @@ def recommend(
 
     folder = RunFolder(run)
     turns = read_dialogue(dialogue)
-    store = open_store(data or Path(folder.read_config().data.store))
+    config = folder.read_config()
+    store = open_store(data or Path(config.data.store))
     model = Model.from_pretrained(folder.model)
-    found = rank(model, store, turns, top, progress=progress(err))
+    found = rank(model, store, turns, top, evaluation=config.evaluation, progress=progress(err))
     products = [asdict(one) for one in found.products]
     print(
         json.dumps(

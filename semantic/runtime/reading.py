@@ -8,6 +8,10 @@ from typing import Any
 from semantic.runtime.errors import UserError
 
 
+MOST_DEPTH = 100
+"""Levels of lists and objects in JSON."""
+
+
 class ReadingError(UserError):
     """A file or a text that cannot be read. The message says what was found, as the end of a sentence of the caller's."""
 
@@ -56,14 +60,28 @@ def parse_json(text: str) -> Any:
         value = json.loads(
             text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_short_integer
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ReadingError(f"half a surrogate pair, \\u{ord(error.object[error.start]):04x}") from None
     except json.JSONDecodeError as error:
         raise ReadingError(f"no JSON at line {error.lineno} column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise ReadingError("JSON nested too deeply to read") from None
+        raise ReadingError(f"JSON nested more than {MOST_DEPTH} levels deep") from None
+    _check_inside(value)
     return value
+
+
+def _check_inside(value: Any) -> None:
+    """Raise ReadingError where a value is nested too deeply, or holds text that cannot be written."""
+    left = [(value, 0)]
+    while left:
+        one, depth = left.pop()
+        if isinstance(one, str):
+            half = next((letter for letter in one if "\ud800" <= letter <= "\udfff"), None)
+            if half is not None:
+                raise ReadingError(f"half a surrogate pair, \\u{ord(half):04x}")
+        elif isinstance(one, list | dict):
+            if depth == MOST_DEPTH:
+                raise ReadingError(f"JSON nested more than {MOST_DEPTH} levels deep")
+            inside = [*one, *one.values()] if isinstance(one, dict) else one
+            left += [(inner, depth + 1) for inner in inside]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
