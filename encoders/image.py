@@ -1,5 +1,6 @@
 """Image encoders: torchvision and timm backbones by name, and the layers from their features to vectors."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -7,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from semantic.runtime.errors import UserError
+from semantic.runtime.reading import ReadingError, check_readable
 
 
 class BackboneError(UserError):
@@ -58,10 +60,12 @@ class Backbone(nn.Module):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        if not Path(weights).is_file():
+        try:
+            check_readable(Path(weights))
+        except ReadingError as error:
             raise BackboneError(
-                f"image weights: expected a safetensors file or 'pretrained', got {weights!r}, which is no file"
-            )
+                f"image weights: expected a safetensors file or 'pretrained', got {weights!r}, found {error}"
+            ) from None
         try:
             state = load_file(weights)
         except SafetensorError as error:
@@ -112,7 +116,7 @@ def _hub_weights(name: str) -> dict[str, Tensor]:
         if name in torchvision.models.list_models(module=torchvision.models):
             return torchvision.models.get_model(name, weights="DEFAULT").state_dict()
         return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
-    except OSError as error:  # URLError and the hub's connection errors among them
+    except (OSError, RuntimeError, ValueError) as error:  # of the network, a download that is damaged, no such weights
         raise BackboneError(
             f"image weights of {name}: expected to download them, got {type(error).__name__}; "
             "give a local safetensors file as model.image.weights, or null for weights from scratch"
@@ -139,19 +143,35 @@ class WhitenedImageEncoder(nn.Module):
         self.register_buffer("deviation", torch.ones(features))
 
     @torch.no_grad()
-    def fit(self, catalogue: Float[Tensor, "photo feature"]) -> None:
-        """Set mean, deviation and weight by the catalogue's features; directions without variance get zeros."""
-        if len(catalogue) < 2:
+    def fit(self, blocks: Iterable[Float[Tensor, "photo feature"]]) -> None:
+        """Set mean, deviation and weight by the catalogue's features; directions without variance get zeros.
+
+        Blocks are added up in float64, mean and scatter matrix of what was read with those of the next (Chan, Golub and
+        LeVeque, 1979), so that one block is in memory at a time.
+        """
+        count = 0
+        mean = torch.zeros_like(self.mean, dtype=torch.float64)
+        scatter = mean.new_zeros(self.features, self.features)
+        for block in blocks:
+            _check_width(block, self.features)
+            if not len(block):
+                continue
+            block, total = block.to(mean), count + len(block)
+            shift, centred = block.mean(0) - mean, block - block.mean(0)
+            scatter += centred.T @ centred + (count * len(block) / total) * shift.outer(shift)
+            mean += shift * (len(block) / total)
+            count = total
+        if count < 2:
             return  # nothing varies: the weight stays zero, and so does every vector
-        catalogue = catalogue.to(self.mean.dtype)
-        self.mean.copy_(catalogue.mean(0))
-        self.deviation.copy_(catalogue.std(0) + 1e-5)
-        covariance = torch.cov(self.standard(catalogue).T.double())
-        variance, directions = torch.linalg.eigh(covariance)
+        covariance = scatter / (count - 1)
+        deviation = covariance.diagonal().sqrt() + 1e-5
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+        variance, directions = torch.linalg.eigh(covariance / deviation.outer(deviation))
         variance, directions = variance.flip(0)[: len(self.weight)], directions.flip(1)[:, : len(self.weight)]
         scale = torch.where(variance > 1e-6 * variance[0], variance.clamp(min=1e-12).rsqrt(), 0.0)
         self.weight.zero_()
-        self.weight[: len(scale)] = (directions * scale).T.float()
+        self.weight[: len(scale)] = (directions * scale).T
 
     def standard(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo feature"]:
         """The features, standardised to mean 0 and deviation 1 over the catalogue."""

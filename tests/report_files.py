@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantic.datasets.store.store import FILES, open_store
+from semantic.datasets.store.store import FILES, VERSION, open_store, sealed
 
 SLOTS = ["color", "type", "price"]
 NAMES = ["red dress", "blue dress", "<script>alert(1)</script>", "green boot", "photoless hat"]
 DIALOGUES = 5  # each: shopper, agent (shows products 0 and 4), shopper with a state, agent who recommends
-IDENTITY = "5eed" * 16
+COUNTS = {"dialogues": DIALOGUES, "turns": 4 * DIALOGUES, "examples": DIALOGUES, "negatives": 3_000}
+MANIFEST = {"version": VERSION, "slots": SLOTS, "splits": {"test": COUNTS}, "checksums": {}}
+IDENTITY = sealed(MANIFEST)["identity"]
 PHOTO = "data:image/jpeg;base64,"
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("precision", "recall", "ndcg")]
 
@@ -33,6 +35,7 @@ def write_store(folder):
         "turn_images": np.array([0, 4, 1] * DIALOGUES, np.int32),
         "turn_images_offsets": np.array([0, *(3 * d + n for d in range(DIALOGUES) for n in (0, 2, 2, 3))]),
         "turn_states": np.array([[-1] * 3, [-1] * 3, [1, 2, 0], [-1] * 3] * DIALOGUES, np.int32),
+        "dialogue_digests": np.arange(DIALOGUES, dtype=np.uint64),
         "example_turns": np.array([[d, 4 * d + 3] for d in range(DIALOGUES)]),
         "positives": np.array([1] * DIALOGUES, np.int32),
         "positives_offsets": np.arange(DIALOGUES + 1),
@@ -59,22 +62,17 @@ def write_store(folder):
     }
     for name, columns in tables.items():
         pq.write_table(pa.table(columns), folder / f"{name}.parquet")
-    counts = {"dialogues": DIALOGUES, "turns": 4 * DIALOGUES, "examples": DIALOGUES, "negatives": 3_000}
     manifest = {
+        **MANIFEST,
         "format": "semantic-store",
-        "version": 1,
-        "identity": IDENTITY,
         "source": {"layout": "mmd-v3", "root": "somewhere"},
-        "slots": SLOTS,
         "missing_photo": "mask",
-        "splits": {"test": counts},
         "products": {"total": 5, "with_photo": 4},
         "rejected": {"photo does not decode": 1234},
         "rejected_examples": [{"where": "product 'x'", "reason": "photo does not decode"}],
         "sizes": {name: (folder / name).stat().st_size for name in FILES},
-        "checksums": {},
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(sealed(manifest)))
     return open_store(folder)
 
 

@@ -1,6 +1,7 @@
 """Batches against a construction from the store by loops: the window, the photos, the candidates, the padding."""
 
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from semantic.datasets.batches.builder import BatchBuilder, Pieces
 from semantic.datasets.batches.tensors import NONE, Batch, Contexts
 from semantic.datasets.store.store import Store
+from semantic.runtime.errors import DataError
 
 PAD = 7
 LENGTHS = {"products": 5, "turns": 11, "values": 3}
@@ -274,3 +276,24 @@ def test_a_builder_without_turns_can_be_sent(shop, mapped):
     assert received.pieces.turns.shape == (0, 11)
     assert received.pieces.turns.dtype == np.int16
     assert torch.equal(received.products(np.arange(3)).tokens, builder.products(np.arange(3)).tokens)
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(np.nan, np.float32), (-np.inf, np.float16), (1e300, np.float64)])
+def test_a_feature_that_is_no_number_names_its_file_and_its_product(shop, build, tmp_path, value, dtype):
+    product = int(shop.turn_images(int(np.flatnonzero(np.diff(shop.turn_image_offsets))[0]))[0])
+    assert shop.has_photo[product]
+    array = np.ones((shop.num_products, 3), dtype)
+    array[product, 1] = value
+    np.save(tmp_path / "features.npy", array)
+    builder = build(photos=np.load(tmp_path / "features.npy", mmap_mode="r"))
+    others = np.delete(np.arange(shop.num_products), product)
+
+    assert len(builder.products(others).photos) == len(others)
+    message = (
+        f"{tmp_path / 'features.npy'} row {product} (product {shop.product_names[product]!r}): "
+        f"expected finite numbers, found {value}"
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        builder.products(np.array([others[0], product]))
+    with pytest.raises(DataError, match=re.escape(message)):
+        builder.contexts(np.arange(len(shop.example_turns)))

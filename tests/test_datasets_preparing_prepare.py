@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from semantic.datasets.preparing.prepare import PARTIAL, prepare
 from semantic.datasets.reading.simmc import SimmcCorpus
 from semantic.datasets.store.arrays import GrowingArray, GrowingTable
 from semantic.datasets.store.store import FILES, MANIFEST, open_store
+from semantic.runtime.claims import BusyError
 from semantic.runtime.errors import DataError
 
 SLOTS = ("color", "type", "brand")
@@ -64,7 +66,7 @@ def corpus(tmp_path: Path) -> SimmcCorpus:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_products_without_text_or_photo_are_dropped_and_counted(corpus: SimmcCorpus, tmp_path: Path) -> None:
@@ -219,21 +221,23 @@ def test_a_kill_while_files_move_to_their_place_is_made_good(
     replace, left = Path.replace, [moved]
 
     def failing(self: Path, target: Path) -> Path:
-        if self.name in FILES:
+        if self.name in (*FILES, MANIFEST) and self.parent.name == PARTIAL:
             left[0] -= 1
             if left[0] < 0:
                 raise Stop
-        elif self.name == MANIFEST and left[0] == 0:
-            raise Stop
         return replace(self, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", failing)
         with pytest.raises(Stop):
             prepare(corpus, tmp_path / "killed")
-    assert not (tmp_path / "killed" / MANIFEST).exists()  # it comes last: till then the folder is no store
-    prepare(corpus, tmp_path / "killed", progress=stop_at("photos", 3))  # no photo is read again
+    with pytest.raises(DataError, match="found an unfinished store without one; the same `prepare` goes on"):
+        open_store(tmp_path / "killed")  # the manifest comes last: till then the folder is no store
+    steps: list[str] = []
+    prepare(corpus, tmp_path / "killed", progress=lambda step, *_: steps.append(step))
+    assert steps == ["already prepared"]  # it only moved what was complete
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert not (tmp_path / "killed" / PARTIAL).exists()
 
 
 def test_a_finished_store_of_the_same_source_is_left_alone(corpus: SimmcCorpus, tmp_path: Path) -> None:
@@ -259,6 +263,85 @@ def test_a_finished_store_of_something_else_is_kept_unless_overwritten(corpus: S
     assert open_store(out).num_products == 12
 
 
+@pytest.mark.parametrize("name", ["train/a.json", "images/p0.png", "img_attrs/img_attrs.json"])
+def test_an_edit_of_the_same_length_is_another_source_and_new_times_alone_are_none(
+    corpus: SimmcCorpus, tmp_path: Path, name: str
+) -> None:
+    out, file = tmp_path / "store", corpus.root / name
+    prepare(corpus, out)
+    stat, content = file.stat(), bytearray(file.read_bytes())
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    steps: list[str] = []
+    prepare(corpus, out, progress=lambda step, *_: steps.append(step))
+    assert steps[-2:] == ["comparing contents", "already prepared"]
+    steps.clear()
+    prepare(corpus, out, progress=lambda step, *_: steps.append(step))
+    assert steps == ["already prepared"]  # the new times are known now
+
+    content[-3] ^= 1
+    file.write_bytes(content)
+    assert file.stat().st_size == stat.st_size
+    with pytest.raises(DataError, match="differs in source"):
+        prepare(corpus, out)
+
+
+def test_a_copy_of_the_dataset_elsewhere_is_the_same_source(corpus: SimmcCorpus, tmp_path: Path) -> None:
+    first = prepare(corpus, tmp_path / "store")
+    moved = SimmcCorpus(shutil.copytree(corpus.root, tmp_path / "moved", copy_function=shutil.copy), SLOTS)
+    assert prepare(moved, tmp_path / "store")["identity"] == first["identity"]
+    assert prepare(moved, tmp_path / "other")["identity"] == first["identity"]
+
+
+def test_a_dataset_that_changes_while_it_is_read_makes_no_store(corpus: SimmcCorpus, tmp_path: Path) -> None:
+    def meddle(stage: str, *_: int) -> None:
+        if stage == "dialogues":
+            (corpus.root / "train/a.json").write_text("[]")
+
+    with pytest.raises(DataError, match="root: expected files that stand still, found some changed meanwhile"):
+        prepare(corpus, tmp_path / "store", progress=meddle)
+    assert not (tmp_path / "store" / MANIFEST).exists()
+
+
+@pytest.mark.parametrize("fault", ["malformed dialogue", "stopped"])
+def test_a_good_store_stays_until_the_one_that_replaces_it_is_whole(
+    corpus: SimmcCorpus, tmp_path: Path, fault: str
+) -> None:
+    out = tmp_path / "store"
+    prepare(corpus, out)
+    (out / "notes.txt").write_text("mine")
+    before = contents(out)
+    if fault == "malformed dialogue":
+        (corpus.root / "train/bad.json").write_text("[")
+    with pytest.raises((DataError, Stop)):
+        prepare(corpus, out, missing_photo="mask", overwrite=True, progress=stop_at("checksums", 5))
+    open_store(out).verify()
+    assert contents(out) == before
+    if fault == "malformed dialogue":
+        (corpus.root / "train/bad.json").unlink()
+    steps: list[str] = []
+    prepare(corpus, out, missing_photo="mask", overwrite=True, progress=lambda step, *_: steps.append(step))
+    assert "photos" not in steps  # those of the stopped preparation were taken
+    assert open_store(out).num_products == 12
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_two_preparations_of_one_store_do_not_mix(corpus: SimmcCorpus, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def second(stage: str, *_: int) -> None:
+        if stage == "dialogues" and not said:
+            with pytest.raises(BusyError) as caught:
+                prepare(corpus, tmp_path / "store")
+            said.append(str(caught.value))
+
+    prepare(corpus, tmp_path / "store", progress=second)
+    assert said[0].startswith(
+        f"{tmp_path}/store: expected no other process at work there, found process {os.getpid()} on "
+    )
+    open_store(tmp_path / "store").verify()
+    assert not list(tmp_path.glob(".*"))  # the lock is gone
+
+
 def test_unfinished_photos_of_something_else_are_kept_unless_overwritten(corpus: SimmcCorpus, tmp_path: Path) -> None:
     with pytest.raises(Stop):
         prepare(corpus, tmp_path / "store", progress=stop_at("photos", PRODUCTS))
@@ -271,8 +354,13 @@ def test_unfinished_photos_of_something_else_are_kept_unless_overwritten(corpus:
 def test_a_folder_with_other_files_is_not_written_into(corpus: SimmcCorpus, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter.txt").write_text("x")
-    with pytest.raises(DataError, match=r"expected an empty folder or a store, found chapter\.txt"):
-        prepare(corpus, tmp_path / "thesis")
+    for overwrite in (False, True):
+        with pytest.raises(DataError, match=r"expected an empty folder or a store, found chapter\.txt"):
+            prepare(corpus, tmp_path / "thesis", overwrite=overwrite)
+    (tmp_path / "book" / PARTIAL).mkdir(parents=True)
+    (tmp_path / "book" / PARTIAL / "chapter.txt").write_text("x")
+    with pytest.raises(DataError, match=r"partial: expected an empty folder or a store, found chapter\.txt"):
+        prepare(corpus, tmp_path / "book")
     with pytest.raises(DataError, match="expected a folder, found a file"):
         prepare(corpus, tmp_path / "thesis/chapter.txt")
 

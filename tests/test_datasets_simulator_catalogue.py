@@ -209,10 +209,10 @@ def test_own_photos_by_path_spaces_and_a_part_of_the_table(tmp_path: Path) -> No
             "catalogue.csv: expected the column type and one of name and file, found type, colour",
         ),
         ("name,type\none,hat,red\n", "catalogue.csv line 2: expected 2 cells, found 3"),
-        ("name,type\nnowhere,hat\n", "catalogue.csv line 2: expected a photo nowhere ending in .jpg, .jpeg, .png in"),
+        ("name,type\nnowhere,hat\n", "catalogue.csv line 2: expected a photo 'nowhere' ending in .jpg, .jpeg, .png in"),
         (
             "file,type\nnowhere.jpg,hat\n",
-            r"catalogue.csv line 2: expected a photo at \S+nowhere.jpg, found no such file",
+            r"catalogue.csv line 2: expected a photo 'nowhere.jpg' in \S+, found no such file",
         ),
         (
             "file,type\none.gif,hat\n",

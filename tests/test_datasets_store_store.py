@@ -1,8 +1,11 @@
 """Reading a prepared store back."""
 
+import errno
 import json
 import pickle
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +18,9 @@ from PIL import Image
 from semantic.datasets.preparing.prepare import prepare
 from semantic.datasets.reading.simmc import SimmcCorpus
 from semantic.datasets.store import store as store_module
-from semantic.datasets.store.store import FILES, MANIFEST, Store, open_store
+from semantic.datasets.store.store import FILES, MANIFEST, VERIFIED, Store, open_store
 from semantic.runtime.errors import DataError
+from tests.worlds import reseal
 
 SLOTS = ("color", "type")
 
@@ -43,9 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(made: Path, tmp_path: Path) -> Path:
-    for path in made.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
+    return Path(shutil.copytree(made, tmp_path / "copied"))
 
 
 def test_what_was_written_is_read_back(made: Path) -> None:
@@ -115,7 +117,9 @@ def test_a_folder_that_is_no_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, r"manifest\.json: expected store version 1, found 2; prepare it again"),
+        ({"version": 1}, r"manifest\.json: expected store version 2, found 1; prepare it again"),
+        ({"slots": ["color"]}, r"manifest\.json: expected the manifest that was written, found one changed since"),
+        ({"seal": None}, r"manifest\.json: expected the manifest that was written, found one changed since"),
         ({"format": "other"}, "expected format 'semantic-store', found another kind of file"),
     ],
 )
@@ -130,8 +134,8 @@ def test_a_manifest_that_is_none(copied: Path) -> None:
     (copied / MANIFEST).write_text("{")
     with pytest.raises(DataError, match="expected the manifest of a store, found no valid JSON"):
         open_store(copied)
-    (copied / MANIFEST).write_text(json.dumps({"format": "semantic-store", "version": 1, "slots": []}))
-    with pytest.raises(DataError, match="found none named source, splits, products, sizes, checksums"):
+    (copied / MANIFEST).write_text("[" * 100_000)
+    with pytest.raises(DataError, match="expected the manifest of a store, found no valid JSON"):
         open_store(copied)
 
 
@@ -152,8 +156,65 @@ def test_verifying_finds_a_changed_byte(copied: Path, name: str) -> None:
     content[len(content) // 2] ^= 1
     store = open_store(copied)
     (copied / name).write_bytes(content)
-    with pytest.raises(DataError, match=rf"{name}: expected SHA-256 [0-9a-f]+, found [0-9a-f]+; the file was changed"):
+    with pytest.raises(DataError, match=rf"expected the content that was prepared, found {name} changed; prepare"):
         store.verify()
+
+
+def test_a_machine_verifies_a_store_once_until_a_file_is_touched(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(copied / VERIFIED)
+    read: list[str] = []
+    monkeypatch.setattr(
+        store_module, "_digest", lambda file, whole=store_module._digest: read.append(file.name) or whole(file)
+    )
+    open_store(copied).verify_once()
+    assert sorted(read) == sorted(FILES)
+    open_store(copied).verify_once()
+    assert len(read) == len(FILES)
+    monkeypatch.setattr(store_module.platform, "node", lambda: "another machine")
+    open_store(copied).verify_once()
+    assert len(read) == 2 * len(FILES)
+    content = bytearray((copied / "positives.npy").read_bytes())
+    content[-1] ^= 1
+    (copied / "positives.npy").write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"found positives\.npy changed"):
+            open_store(copied).verify_once()
+
+
+def test_a_store_that_cannot_be_written_to_is_verified_each_time(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(copied / VERIFIED)
+
+    def read_only(*_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(store_module, "write_text", read_only)
+    open_store(copied).verify_once()
+    assert not (copied / VERIFIED).exists()
+
+
+def test_the_same_content_has_the_same_identity_wherever_it_lies(made: Path, copied: Path) -> None:
+    assert open_store(made).identity == open_store(copied).identity
+    np.save(copied / "positives.npy", np.load(copied / "positives.npy")[::-1])
+    reseal(copied)
+    assert open_store(made).identity != open_store(copied).identity
+
+
+def test_a_store_that_was_replaced_is_not_read_on(copied: Path) -> None:
+    store = open_store(copied)
+    sent = pickle.dumps(store)
+    np.save(copied / "positives.npy", np.load(copied / "positives.npy")[::-1])
+    reseal(copied)
+    with pytest.raises(DataError, match="expected the store that was opened, found that it was replaced meanwhile"):
+        _ = store.product_names
+    with pytest.raises(DataError, match="expected the store that was there before, found another in its place"):
+        pickle.loads(sent)
+
+
+@pytest.mark.parametrize("name", ["positives.npy", "turns.parquet"])
+def test_a_file_of_the_right_size_that_does_not_read_is_named(copied: Path, name: str) -> None:
+    (copied / name).write_bytes(bytes((copied / name).stat().st_size))
+    with pytest.raises(DataError, match=rf"{name}: expected .*; prepare the store again"):
+        _ = open_store(copied).turn_texts
 
 
 TEXTS = ["red hat", None, "", "blue hat", "a 3rd", "hat", None, "green hat", "no", "bye", "hat"]
@@ -163,13 +224,11 @@ TEXTS = ["red hat", None, "", "blue hat", "a 3rd", "hat", None, "green hat", "no
 def grouped(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The store with eleven products in row groups of three: p0, p1, ... and the texts above."""
     path = tmp_path_factory.mktemp("grouped")
-    for file in made.iterdir():
-        (path / file.name).write_bytes(file.read_bytes())
+    for name in (*FILES, MANIFEST):
+        (path / name).write_bytes((made / name).read_bytes())
     table = pa.table({"name": [f"p{row}" for row in range(len(TEXTS))], "text": TEXTS})
     pq.write_table(table, path / "products.parquet", row_group_size=3)
-    manifest = json.loads((path / MANIFEST).read_text())
-    manifest["sizes"]["products.parquet"] = (path / "products.parquet").stat().st_size
-    (path / MANIFEST).write_text(json.dumps(manifest))
+    reseal(path)
     return open_store(path)
 
 

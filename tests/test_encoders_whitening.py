@@ -21,7 +21,7 @@ def catalogue(rank=FEATURES, seed=1, photos=PHOTOS):
 
 def fitted(features, dim):
     encoder = WhitenedImageEncoder(FEATURES, dim)
-    encoder.fit(features)
+    encoder.fit([features])
     return encoder
 
 
@@ -98,6 +98,36 @@ def test_the_standard_features_have_mean_zero_and_deviation_one():
     torch.testing.assert_close(found.std(0), torch.ones(FEATURES), atol=1e-4, rtol=0)
 
 
+def naive_vectors(features, dim):
+    """The whitened photos by the definition, from the whole catalogue at once, in float64."""
+    features = features.double()
+    standard = (features - features.mean(0)) / (features.std(0) + 1e-5)
+    variance, directions = torch.linalg.eigh(torch.cov(standard.T))
+    return standard @ (directions * variance.rsqrt()).flip(1)[:, :dim]
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, PHOTOS])
+def test_blocks_of_any_size_whiten_as_the_whole_catalogue_does(block):
+    features, dim = catalogue(), 5
+    encoder = WhitenedImageEncoder(FEATURES, dim)
+
+    encoder.fit(iter([features[:0], *features.split(block)]))
+
+    found, expected = encoder(features), naive_vectors(features, dim)
+    torch.testing.assert_close(encoder.mean, features.double().mean(0).float(), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(encoder.deviation, (features.double().std(0) + 1e-5).float(), atol=1e-6, rtol=1e-6)
+    # A direction and its opposite are equally good, so the cosines are compared that photos are compared by.
+    torch.testing.assert_close(found @ found.T, (expected @ expected.T).float(), atol=1e-3, rtol=0)
+
+
+def test_features_far_from_zero_keep_their_variance():
+    features = catalogue() + 4096.0  # in float32 a sum of squares would drown what varies
+
+    found = fitted(features, 5)(features)
+
+    torch.testing.assert_close(torch.cov(found.T), torch.eye(5), atol=1e-2, rtol=0)
+
+
 def test_nothing_is_trained_and_all_is_saved():
     encoder = fitted(catalogue(), 5)
 
@@ -107,12 +137,14 @@ def test_nothing_is_trained_and_all_is_saved():
 
 def test_fitting_again_forgets_the_first_catalogue():
     encoder = fitted(catalogue(), 5)
-    encoder.fit(catalogue(2, seed=2))
+    encoder.fit([catalogue(2, seed=2)])
 
     for name, value in fitted(catalogue(2, seed=2), 5).state_dict().items():
         assert torch.equal(encoder.state_dict()[name], value)
 
 
 def test_features_of_another_width_are_refused():
-    with pytest.raises(ValueError, match=f"image features: expected width {FEATURES}, got 3"):
-        WhitenedImageEncoder(FEATURES, 5)(torch.zeros(2, 3))
+    encoder = WhitenedImageEncoder(FEATURES, 5)
+    for read in (encoder, lambda features: encoder.fit([features])):
+        with pytest.raises(ValueError, match=f"image features: expected width {FEATURES}, got 3"):
+            read(torch.zeros(2, 3))

@@ -1,15 +1,19 @@
 """The four floors on a catalogue small enough to rank by hand."""
 
 import math
-from pathlib import Path
+import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from semantic.datasets.store.store import Store
 from semantic.evaluation import floors as module
 from semantic.evaluation.floors import context_text, floors
 from semantic.runtime.errors import DataError
+from semantic.runtime.progress import Progress
+from tests.worlds import Listener
 
 RED_DRESS, BLUE_DRESS, GREEN_BOOT, BLUE_BOOT, NOTHING = range(5)
 
@@ -22,7 +26,7 @@ class FakeStore(Store):
 
     def __init__(self, examples, product_texts=TEXTS):
         turns = [len(texts) for texts, _, _ in examples]
-        self.path = Path("fake")
+        self.manifest = {"identity": repr((examples, product_texts))}
         self.examples = examples
         self.product_texts = list(product_texts)
         self.has_photo = np.ones(len(product_texts), dtype=bool)
@@ -35,6 +39,18 @@ class FakeStore(Store):
 
     def negatives(self, example):
         return np.array(self.examples[example][2])
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    """Where floors are kept: none from another test."""
+    monkeypatch.setattr(FakeStore, "path", tmp_path / "fake", raising=False)
+
+
+def computed(store, *arguments, **options):
+    """Floors that are not read from where they were kept."""
+    shutil.rmtree(store.path, ignore_errors=True)
+    return floors(store, *arguments, **options)
 
 
 def ndcg(result, floor, protocol="standard", k=5):
@@ -97,7 +113,7 @@ def test_random_approaches_its_expectation_in_both_protocols():
 
 def test_the_seed_fixes_the_random_ranking_and_nothing_else():
     store = FakeStore([(["red", "b"], [0], [1, 2, 3])] * 7)
-    first, again, other = (floors(store, range(7), [0], seed) for seed in (0, 0, 1))
+    first, again, other = (computed(store, range(7), [0], seed) for seed in (0, 0, 1))
 
     assert first == again
     assert first["random"] != other["random"]
@@ -107,13 +123,45 @@ def test_the_seed_fixes_the_random_ranking_and_nothing_else():
 def test_chunks_of_queries_change_nothing(monkeypatch):
     words = ["red dress", "blue boot", "green", "leather", "silk", "blue dress", "boot"]
     store = FakeStore([([word, "b"], [i % 4], [(i + 1) % 4, (i + 2) % 4][: 1 + i % 2]) for i, word in enumerate(words)])
-    whole = floors(store, range(7), [0, 3])
+    whole = computed(store, range(7), [0, 3])
     monkeypatch.setattr(module, "QUERIES_AT_ONCE", 2)
-    assert floors(store, range(7), [0, 3]) == whole
+    assert computed(store, range(7), [0, 3]) == whole
 
 
-def test_an_empty_split_and_a_catalogue_without_texts_are_refused():
-    with pytest.raises(DataError, match="fake: expected at least one query to rank floors for, found none"):
+def test_the_weights_are_fitted_once_and_a_bar_counts_the_queries(monkeypatch):
+    fitted, moved = [], []
+
+    class Bars(Progress):
+        @contextmanager
+        def bar(self, what, total):
+            yield lambda done, of: moved.append((what, done, of, total))
+
+    class Vectorizer(TfidfVectorizer):
+        def fit_transform(self, texts):
+            fitted.append(len(texts))
+            return super().fit_transform(texts)
+
+    monkeypatch.setattr(module, "TfidfVectorizer", Vectorizer)
+    monkeypatch.setattr(module, "QUERIES_AT_ONCE", 5)
+    floors(FakeStore([(["red", "b"], [0], [1, 2, 3])] * 7), range(7), [0], progress=Bars())
+
+    assert fitted == [len(TEXTS)]
+    total = 7 * (module.DRAWS + 3)
+    assert moved == [("floors", done, total, total) for at in range(0, total, 7) for done in (at + 5, at + 7)]
+
+
+def test_a_catalogue_without_words_has_no_floor_by_words_and_says_so():
+    said = Listener()
+
+    found = floors(FakeStore([(["a", "b"], [0], [1])], product_texts=["", "a ?"]), [0], [0], progress=said)
+
+    assert list(found) == ["random", "popularity"]
+    assert len(said.said) == 1
+    assert said.said[0].endswith(
+        "fake: expected a word in the products' texts, found none; there is no floor by TF-IDF"
+    )
+
+
+def test_an_empty_split_is_refused():
+    with pytest.raises(DataError, match=r"fake: expected at least one query to rank floors for, found none"):
         floors(FakeStore([(["a", "b"], [0], [1])]), [], [])
-    with pytest.raises(DataError, match=r"fake: expected products with texts .*, found no word in any"):
-        floors(FakeStore([(["a", "b"], [0], [1])], product_texts=["", ""]), [0], [])

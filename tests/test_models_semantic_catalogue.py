@@ -1,5 +1,7 @@
 """What is learned of the catalogue alone: planted words are guessed back, and nothing of a dialogue is read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from semantic.config.loading import make_config
 from semantic.datasets.batches.builder import BatchBuilder, Pieces
 from semantic.datasets.store.store import Store, open_store
 from semantic.models.building import build_model
+from semantic.models.semantic import catalogue
+from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.small_data import SmallDataSemantic
 from tests.small_world import build, small_config, small_spec
 from tests.worlds import changed_copy
@@ -121,6 +125,55 @@ def test_only_the_completion_and_the_whitening_are_learned():
     assert {name.split(".")[0] for name in changed} == {"completion", "image"}
     # A gradient left behind would count in the norm that training clips by, on this process and in this session alone.
     assert all(parameter.grad is None for parameter in learned(builder, 2).parameters())
+
+
+def test_what_is_read_a_part_at_a_time_is_learned_as_from_the_whole(monkeypatch):
+    photos = np.random.default_rng(2).permutation(PRODUCTS) < 150
+    builder, _ = planted(HALF)
+    builder.store.has_photo = photos
+    monkeypatch.setattr(catalogue, "BLOCK", 19)
+    monkeypatch.setattr(catalogue, "BATCH", 23)
+    assert [len(block) for block in photo_blocks(builder)] == [photos[at : at + 19].sum() for at in range(0, 211, 19)]
+
+    found, whole = learned(builder, 3), small_model(epochs=3)
+    whole.image.load_state_dict(found.image.state_dict())
+    products = builder.products(np.arange(PRODUCTS))
+    present = whole.completion.present(products.tokens, products.keep)
+    features = whole.standard_features(whole.image_features(products.photos), products.has_photo)
+    fit_completion(whole.train().completion, lambda ids: (present[ids], features[ids]), PRODUCTS, 3, 0, quiet)
+
+    assert same(found.completion.state_dict(), whole.completion.state_dict())
+    whole.image.fit([torch.from_numpy(builder.photos[photos])])
+    vectors = (image(torch.from_numpy(builder.photos)) for image in (found.image, whole.image))
+    torch.testing.assert_close(*(v @ v.T for v in vectors), atol=1e-4, rtol=0)
+
+
+class Counting(np.ndarray):
+    """An array that keeps how many rows it was asked for at once."""
+
+    asked: list[int]
+
+    def __array_finalize__(self, array):
+        self.asked = getattr(array, "asked", [])
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        self.asked.append(len(found) if found.ndim else 1)
+        return found
+
+
+def test_memory_does_not_grow_with_the_catalogue(monkeypatch):
+    builder, _ = planted(HALF)
+    photos, texts = (array.view(Counting) for array in (builder.photos, builder.pieces.products))
+    builder.photos, builder.pieces = photos, replace(builder.pieces, products=texts)
+    monkeypatch.setattr(catalogue, "BLOCK", 19)
+    monkeypatch.setattr(catalogue, "BATCH", 23)
+
+    learned(builder, 2)
+
+    assert max(photos.asked) == 23
+    assert sum(photos.asked) == 3 * PRODUCTS  # once to whiten, once an epoch
+    assert max(texts.asked) == 23
 
 
 def test_progress_counts_the_epochs():

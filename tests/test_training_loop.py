@@ -43,7 +43,7 @@ def test_a_run_leaves_every_file(run, config):
     events = {name for name in found if name.startswith("tensorboard/events.out.tfevents")}
     assert events
     assert found - events - {"model/README.md"} == {
-        "config.yaml", "environment.json", "metrics.jsonl", "queries.parquet", "summary.json",
+        "config.yaml", "data.json", "environment.json", "metrics.jsonl", "queries.parquet", "summary.json",
         "model/config.json", "model/model.safetensors", "model/tokenizer.json", "state/training.pt",
     }  # fmt: skip
     assert run.read_config() == config
@@ -274,10 +274,21 @@ def test_validation_may_be_rarer_and_ends_with_the_last_epoch(tiny, tmp_path):
 
 @pytest.mark.slow
 def test_a_fold_has_a_folder_of_its_own(tiny, tmp_path, shop):
-    folders = [train(tiny("training.epochs=1"), runs=tmp_path, folds=3, fold=fold) for fold in range(3)]
-    assert [folder.path.name for folder in folders] == ["fold_0", "fold_1", "fold_2"]
+    folders = [
+        train(tiny("training.epochs=1", "data.fold.count=3", f"data.fold.index={fold}"), runs=tmp_path)
+        for fold in range(3)
+    ]
+    assert [folder.path.name for folder in folders] == ["fold_0_of_3", "fold_1_of_3", "fold_2_of_3"]
     summaries = [json.loads(folder.summary.read_text()) for folder in folders]
-    assert [summary["fold"] for summary in summaries] == [0, 1, 2]
+    assert [summary["fold"] for summary in summaries] == [
+        {"count": 3, "index": fold, "seed": 0, "pooled": []} for fold in range(3)
+    ]
+    learnt = [folder.read_data() for folder in folders]
+    for data, summary in zip(learnt, summaries, strict=True):
+        assert data.identity == summary["identity"] == shop.identity
+        assert len(data.train) == summary["counts"]["labelled_dialogues"]
+        assert set(data.train).isdisjoint(data.valid)
+    assert set.union(*(set(data.valid) for data in learnt)) > set(learnt[0].train)
     queries = [q for f in folders for q in pq.read_table(f.queries, columns=["turn"]).column("turn").to_pylist()]
     expected = [turn for name in ("train", "valid", "test") for turn in
                 shop.example_turns[shop.split(name).start : shop.split(name).stop, 1].tolist()]  # fmt: skip

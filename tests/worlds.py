@@ -17,7 +17,7 @@ from semantic.config.schema import Config
 from semantic.datasets.preparing.prepare import prepare
 from semantic.datasets.reading.corpus import open_corpus
 from semantic.datasets.simulator import simulate
-from semantic.datasets.store.store import Store, open_store
+from semantic.datasets.store.store import FILES, MANIFEST, Store, file_digests, open_store, sealed
 from semantic.dst.schema import MMD
 from semantic.models.interface import Model
 from semantic.runs.folder import RunFolder
@@ -59,12 +59,12 @@ def prepared(dataset: Path, out: Path) -> Path:
 
 def changed_copy(store: Path, out: Path, **arrays: np.ndarray) -> Path:
     """A copy of a store with some of its .npy files replaced by arrays of the same shape, without what is kept beside it."""
-    shutil.copytree(store, out, ignore=shutil.ignore_patterns("pieces", "features", "vectors"))
+    shutil.copytree(store, out, ignore=shutil.ignore_patterns("pieces", "features", "vectors", "floors", "verified"))
     for name, array in arrays.items():
         old = np.load(store / f"{name}.npy")
         assert array.shape == old.shape
         np.save(out / f"{name}.npy", array.astype(old.dtype))
-    _fit_sizes(out)
+    reseal(out)
     return out
 
 
@@ -73,15 +73,16 @@ def with_turn_texts(store: Path, texts: list[str]) -> Path:
     table = pq.read_table(store / "turns.parquet")
     place = table.column_names.index("text")
     pq.write_table(table.set_column(place, "text", pa.array(texts)), store / "turns.parquet")
-    _fit_sizes(store)
+    reseal(store)
     return store
 
 
-def _fit_sizes(store: Path) -> None:
-    """A store is opened by the sizes in its manifest; `prepare` pads its headers to a length of their own."""
-    manifest = json.loads((store / "manifest.json").read_text())
-    manifest["sizes"] = {name: (store / name).stat().st_size for name in manifest["sizes"]}
-    (store / "manifest.json").write_text(json.dumps(manifest))
+def reseal(store: Path, **changes: Any) -> None:
+    """Make the manifest that of the files as they are now, and of these changes to it."""
+    manifest = json.loads((store / MANIFEST).read_text()) | changes
+    manifest["sizes"] = {name: (store / name).stat().st_size for name in FILES}
+    manifest["checksums"] = file_digests(store, FILES)
+    (store / MANIFEST).write_text(json.dumps(sealed(manifest)))
 
 
 def colour_features(store: Store, file: Path) -> Path:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor
 
 from semantic.datasets.batches.tensors import NONE, Batch, Contexts, Products
 from semantic.datasets.store.store import Store
+from semantic.runtime.errors import DataError
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ class BatchBuilder:
         """Contexts from turns that need not be the store's.
 
         `pieces` [turn, token] and `shown` [turn, photo] (product ids) describe the turns, `turns` [batch, context] points
-        at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state has every
-        slot unset, as in the released code.
+        at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state reads as one
+        with every slot unset, so whether its example counts as labelled is decided before (`data.unannotated`).
         """
         shown = np.where((shown != NONE) & self.store.has_photo[shown], shown, NONE).astype(np.int64)
         pictures, picture = np.unique(shown[shown != NONE], return_inverse=True)
@@ -90,12 +93,40 @@ class BatchBuilder:
         tokens, keep = self._tokens(pieces)
         values, values_keep = self._tokens(self.pieces.values[np.maximum(states, 0)], trim=False)
         return Contexts(
-            tokens, keep, torch.from_numpy(shown), self._photos(pictures), torch.from_numpy(turns), values, values_keep
+            tokens,
+            keep,
+            torch.from_numpy(shown),
+            self.photo_rows(pictures),
+            torch.from_numpy(turns),
+            values,
+            values_keep,
         )
 
     def products(self, ids: np.ndarray) -> Products:
         tokens, keep = self._tokens(self.pieces.products[ids])
-        return Products(tokens, keep, self._photos(ids), torch.from_numpy(np.asarray(self.store.has_photo[ids])))
+        return Products(tokens, keep, self.photo_rows(ids), torch.from_numpy(np.asarray(self.store.has_photo[ids])))
+
+    def photo_rows(self, ids: np.ndarray) -> Tensor:
+        """The pictures or features of the products `ids`.
+
+        Raises:
+            DataError: a feature that is no number, or none that float32 holds.
+        """
+        rows = np.ascontiguousarray(self.photos[ids])
+        if rows.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                finite = np.isfinite(rows.astype(np.float32, copy=False)).all(axis=1)
+            if not finite.all():
+                self._refuse_features(int(ids[finite.argmin()]))
+        return torch.from_numpy(rows)
+
+    def _refuse_features(self, product: int) -> NoReturn:
+        name = self.store.product_column("name", [product])[0]
+        found = next(value for value in self.photos[product].tolist() if not abs(value) <= LARGEST)
+        raise DataError(
+            f"{getattr(self.photos, 'filename', 'features')} row {product} (product {name!r}): "
+            f"expected finite numbers, found {found}"
+        )
 
     def _shown(self, turns: np.ndarray) -> np.ndarray:
         """int64 [turn, photo]: the first products each turn shows, NONE beyond; as wide as the widest turn."""
@@ -112,9 +143,6 @@ class BatchBuilder:
         length = max(1, int(keep.any(tuple(range(keep.ndim - 1))).sum())) if trim else pieces.shape[-1]
         tokens = np.where(keep, pieces, self.pad)[..., :length]
         return torch.from_numpy(tokens.astype(np.int64)), torch.from_numpy(keep[..., :length].copy())
-
-    def _photos(self, ids: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.photos[ids]))
 
 
 def _portable(array: np.ndarray) -> np.ndarray | Path:

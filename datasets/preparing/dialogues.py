@@ -1,8 +1,10 @@
 """The dialogues and examples of a prepared store, written while dialogue files are read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,15 @@ def prepare_dialogues(
     return writer.counts
 
 
+def dialogue_digest(turns: Sequence[ReadTurn], image_name: Callable[[Any], str]) -> int:
+    """64 bits that tell what is said and shown in a dialogue, the same in every generation of MMD's files.
+
+    BLAKE2b of the merged turns: speaker, text, names of the images. States and negatives are no part: v3 is v2 with states.
+    """
+    said = [[turn.speaker, turn.text, [image_name(image) for image in turn.images]] for turn in turns]
+    return int.from_bytes(blake2b(json.dumps(said).encode(), digest_size=8).digest(), "big")
+
+
 def _tasks(folder: Path, names: Sequence[str]) -> Iterator[tuple[Path, Sequence[str]]]:
     for start in range(0, len(names), FILES_AT_ONCE):
         yield folder, names[start : start + FILES_AT_ONCE]
@@ -113,6 +124,7 @@ class _Writer:
         self.images = GrowingLists(folder, "turn_images")
         self.states = GrowingArray(folder / "turn_states.npy", np.int32, (len(self.corpus.slots),))
         self.examples = GrowingArray(folder / "example_turns.npy", np.int64, (2,))
+        self.digests = GrowingArray(folder / "dialogue_digests.npy", np.uint64)
         self.positives = GrowingLists(folder, "positives")
         self.negatives = GrowingLists(folder, "negatives")
         self.values = {UNSET: 0}
@@ -140,6 +152,7 @@ class _Writer:
         self.images.extend(images)
         self.states.append([self._state(turn.state) for turn in dialogue.merged])
         self.dialogues.append(dialogue.name, self.split, first, len(dialogue.merged))
+        self.digests.append([dialogue_digest(dialogue.merged, self.corpus.image_name)])
 
     def _example(self, turn: ReadTurn, index: int, row: int, shown: np.ndarray, place: str) -> None:
         positives = self._distinct(shown)
@@ -203,4 +216,5 @@ class _Writer:
             file.release()
 
     def _files(self) -> tuple[Any, ...]:
-        return self.dialogues, self.turns, self.images, self.states, self.examples, self.positives, self.negatives
+        lists = self.images, self.positives, self.negatives
+        return self.dialogues, self.turns, self.states, self.examples, self.digests, *lists

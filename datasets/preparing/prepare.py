@@ -1,10 +1,8 @@
 """Preparation of a store from the files of a corpus. After an interruption, a second call continues the first."""
 
 import errno
-import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,25 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from semantic.datasets.preparing.dialogues import Limits, prepare_dialogues
-from semantic.datasets.preparing.products import (
-    JOURNAL,
-    PHOTOS,
-    TEXTS,
-    ProductSettings,
-    catalogue_digest,
-    prepare_products,
-)
+from semantic.datasets.preparing.products import JOURNAL, JOURNAL_TEMPORARY, TEXTS, ProductSettings, prepare_products
+from semantic.datasets.preparing.source import Survey, content_digest, survey
 from semantic.datasets.preparing.workers import Workers
 from semantic.datasets.reading.corpus import Corpus
 from semantic.datasets.reading.faults import Faults
-from semantic.datasets.reading.turns import file_names
-from semantic.datasets.store.store import FILES, FORMAT, MANIFEST, VERSION, file_digest, read_manifest
+from semantic.datasets.store.store import (
+    FILES,
+    FORMAT,
+    MANIFEST,
+    VERSION,
+    file_digests,
+    open_store,
+    read_manifest,
+    sealed,
+)
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import DataError
+from semantic.runtime.files import remove_leftovers, sync, write_text
 from semantic.runtime.progress import Report, no_report
 
 PARTIAL = "partial"
 TEXT_BYTES = 512  # rough size of a product's name and text on disk
-REPORT_EVERY = 1000  # files between two reports of progress while sizes are read
 WORTH_WORKERS = 2000
 """With fewer products and dialogues than this, worker processes take longer to start than they save."""
 
@@ -54,104 +55,141 @@ def prepare(
     """Write the store of `corpus` into the folder `out` and return its manifest.
 
     Files are first written to `out/partial`: the products in blocks, with a journal, then the dialogues. When all are
-    complete they move to `out`, the manifest last. An existing store of the same source and settings is left as it is.
-    `workers` worker processes decode photos and read dialogues while this process writes; with 0 this process does
-    everything. DataError where `out` holds anything else, where disk space is too small, where no split has an example,
-    and, under `on_error="stop"`, for the first malformed file or unknown slot.
+    complete and on disk they take their place in `out`, the manifest last; a preparation that was stopped in between does
+    so at its next start. An existing store of the same source and settings is left as it is, one of others kept unless
+    `overwrite` says that it may be replaced, and then until the new one is complete. `workers` worker processes decode
+    photos and read dialogues while this process writes; with 0 this process does everything.
+
+    Raises:
+        DataError: `out` holds anything else; disk space is too small; no split has an example; the dataset changes while
+            it is read; under `on_error="stop"`, the first malformed file or unknown slot.
+        BusyError: another process prepares the same store.
     """
     out, limits = Path(out), limits or Limits()
-    products, faults = ProductSettings(missing_photo, photo_resize, photo_size), Faults(on_error)
-    pool = Workers(workers)
-    source, dialogues, dialogue_bytes = _source(corpus, progress)
-    settings = {"source": source, "slots": list(corpus.slots), "limits": asdict(limits), **asdict(products)}
-    finished = _finished_store(out, settings, overwrite)
-    if finished is not None:
-        _logger.info("%s: a store of the same source and settings is there; nothing to do", out)
-        progress("already prepared", 1, 1)
-        return finished
-    partial = out / PARTIAL
-    catalogue = len(corpus.product_names())
-    if catalogue + dialogues < WORTH_WORKERS:
-        pool = Workers(0)
-    with _full_disk(out), closing(pool):
-        partial.mkdir(parents=True, exist_ok=True)
-        _take_back_photos(out)
-        _check_disk(out, catalogue, dialogue_bytes, products)
-        corpus.report_malformed_products(faults)
-        prepared = prepare_products(corpus, partial, products, source["catalogue"], faults, progress, pool)
-        splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, pool)
-        pool.close()
-        _check_examples(corpus, splits, prepared.counts, faults)
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
-            **settings,
-            "splits": splits,
-            "products": prepared.counts,
-            "rejected": dict(sorted(faults.counts.items())),
-            "rejected_examples": faults.examples,
-            "sizes": {name: (partial / name).stat().st_size for name in FILES},
-            "checksums": _checksums(partial, progress),
-        }
-        _move_to_place(out, manifest)
+    products, faults, pool = (
+        ProductSettings(missing_photo, photo_resize, photo_size),
+        Faults(on_error),
+        Workers(workers),
+    )
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: expected a folder, found a file")
+    with claim(out):
+        found = survey(corpus, progress)
+        settings = {"slots": list(corpus.slots), "limits": asdict(limits), **asdict(products)}
+        journal = {"catalogue": found.products, **asdict(products)}
+        finished = _open_place(out, corpus, settings, found, journal, overwrite, progress)
+        if finished is not None:
+            _logger.info("%s: a store of the same source and settings is there; nothing to do", out)
+            progress("already prepared", 1, 1)
+            return finished
+        partial = out / PARTIAL
+        catalogue = len(corpus.product_names())
+        if catalogue + found.dialogue_files < WORTH_WORKERS:
+            pool = Workers(0)
+        with _full_disk(out), closing(pool):
+            partial.mkdir(parents=True, exist_ok=True)
+            _check_disk(out, catalogue, found.dialogue_bytes, products)
+            corpus.report_malformed_products(faults)
+            prepared = prepare_products(corpus, partial, products, found.products, faults, progress, pool)
+            splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, pool)
+            pool.close()
+            _check_examples(corpus, splits, prepared.counts, faults)
+            content = content_digest(corpus, progress)
+            if survey(corpus, progress) != found:
+                raise DataError(
+                    f"{corpus.root}: expected files that stand still, found some changed meanwhile; prepare again"
+                )
+            manifest = sealed(
+                {
+                    "format": FORMAT,
+                    "version": VERSION,
+                    "source": {
+                        "layout": corpus.layout,
+                        "root": str(corpus.root.resolve()),
+                        **found.stamps,
+                        "content": content,
+                    },
+                    **settings,
+                    "splits": splits,
+                    "products": prepared.counts,
+                    "rejected": dict(sorted(faults.counts.items())),
+                    "rejected_examples": faults.examples,
+                    "sizes": {name: (partial / name).stat().st_size for name in FILES},
+                    "checksums": file_digests(partial, FILES, progress),
+                }
+            )
+            for name in FILES:
+                sync(partial / name)
+            _write_manifest(partial, manifest)
+            _move_to_place(out)
     return manifest
 
 
-def _source(corpus: Corpus, progress: Report) -> tuple[dict[str, str], int, int]:
-    """The manifest's `source`, with hashes that change with the data; the number and bytes of the dialogue files."""
-    digest, done, total = hashlib.sha256(), 0, 0
-    names = {split: file_names(corpus.folders[split]) for split in corpus.splits}
-    files = sum(map(len, names.values()))
-    for split in names:
-        for name in names[split]:
-            size = os.stat(corpus.folders[split] / name).st_size
-            digest.update(f"{split} {name} {size}\n".encode())
-            total += size
-            done += 1
-            if done % REPORT_EVERY == 0:
-                progress("looking for changes", done, files)
-    source = {
-        "layout": corpus.layout,
-        "root": str(corpus.root.resolve()),
-        "catalogue": catalogue_digest(corpus.product_names()),
-        "dialogues": digest.hexdigest(),
-    }
-    return source, files, total
-
-
-def _finished_store(out: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
-    """The manifest of the store in `out` if it has these settings; None where a store may be written.
-
-    DataError for anything else in `out`; with `overwrite`, a store there is deleted.
-    """
+def _open_place(
+    out: Path,
+    corpus: Corpus,
+    settings: dict[str, Any],
+    found: Survey,
+    journal: dict[str, Any],
+    overwrite: bool,
+    progress: Report,
+) -> dict[str, Any] | None:
+    """The manifest of the store in `out` if it is of this source and these settings; None where a store may be written."""
+    partial = out / PARTIAL
+    if (partial / MANIFEST).exists():
+        _move_to_place(out)
+    if partial.exists():
+        remove_leftovers(partial)
+    _refuse_others(partial, {*FILES, MANIFEST, JOURNAL, JOURNAL_TEMPORARY, TEXTS})
+    if not (out / MANIFEST).exists():
+        _refuse_others(out, {PARTIAL})
     if overwrite:
-        # The manifest is deleted first: without it, what an interruption leaves is no store.
-        for name in (MANIFEST, *FILES):
-            (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / PARTIAL, ignore_errors=True)
+        if partial.exists() and _journal_of(partial) != journal:
+            shutil.rmtree(partial)
         return None
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: expected a folder, found a file")
-    if (out / MANIFEST).exists():
-        manifest = read_manifest(out)
-        changed = [key for key, value in settings.items() if manifest.get(key) != value]
-        if changed:
-            raise DataError(
-                f"{out}: expected no store or one of the same source and settings, found one that differs in "
-                f"{', '.join(changed)}; choose another folder or pass --overwrite"
-            )
-        shutil.rmtree(out / PARTIAL, ignore_errors=True)
-        return manifest
-    if out.is_dir() and any(out.iterdir()) and not (out / PARTIAL).is_dir():
-        names = ", ".join(sorted(path.name for path in out.iterdir())[:5])
-        raise DataError(f"{out}: expected an empty folder or a store, found {names}; choose another folder")
-    return None
+    if not (out / MANIFEST).exists():
+        return None
+    manifest = read_manifest(out)
+    changed = [key for key, value in settings.items() if manifest.get(key) != value]
+    if not changed and not _same_source(out, manifest, corpus, found, progress):
+        changed = ["source"]
+    if changed:
+        raise DataError(
+            f"{out}: expected no store or one of the same source and settings, found one that differs in "
+            f"{', '.join(changed)}; choose another folder or pass --overwrite"
+        )
+    shutil.rmtree(partial, ignore_errors=True)
+    return manifest
 
 
-def _take_back_photos(out: Path) -> None:
-    """Move photos that were in their final place already back to `partial`; the other files are written again."""
-    if (out / PHOTOS).exists() and (out / PARTIAL / JOURNAL).exists():
-        (out / PHOTOS).replace(out / PARTIAL / PHOTOS)
+def _refuse_others(folder: Path, ours: set[str]) -> None:
+    """DataError where a folder holds what no preparation put there."""
+    names = sorted({path.name for path in folder.iterdir()} - ours) if folder.is_dir() else []
+    if names:
+        raise DataError(
+            f"{folder}: expected an empty folder or a store, found {', '.join(names[:5])}; choose another folder"
+        )
+
+
+def _same_source(out: Path, manifest: dict[str, Any], corpus: Corpus, found: Survey, progress: Report) -> bool:
+    """Whether the dataset is the one of the manifest: every size and time is, or else every content."""
+    source = manifest["source"]
+    if source["layout"] == corpus.layout and source.items() >= found.stamps.items():
+        return True
+    if source["layout"] != corpus.layout or source["content"] != content_digest(corpus, progress):
+        return False
+    manifest["source"] = source | found.stamps  # the next comparison takes no reading
+    manifest.update(sealed(manifest))
+    _write_manifest(out, manifest)
+    return True
+
+
+def _journal_of(partial: Path) -> Any:
+    """What an unfinished store is of: the first line of its journal."""
+    try:
+        return json.loads((partial / JOURNAL).read_text(encoding="utf-8").partition("\n")[0])
+    except (OSError, ValueError):
+        return None
 
 
 def _check_disk(out: Path, products: int, dialogue_bytes: int, settings: ProductSettings) -> None:
@@ -177,25 +215,22 @@ def _check_examples(
     )
 
 
-def _checksums(folder: Path, progress: Report) -> dict[str, str]:
-    checksums = {}
-    progress("checksums", 0, len(FILES))
-    for done, name in enumerate(FILES, 1):
-        checksums[name] = file_digest(folder / name)
-        progress("checksums", done, len(FILES))
-    return checksums
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
 
 
-def _move_to_place(out: Path, manifest: dict[str, Any]) -> None:
+def _move_to_place(out: Path) -> None:
+    """Move a complete store from `out/partial` to `out`; where it was stopped it goes on."""
     partial = out / PARTIAL
-    temporary = partial / MANIFEST
-    temporary.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / MANIFEST).unlink(missing_ok=True)  # while old and new files mix, the folder is no store
+    sync(out)
     for name in FILES:
-        (partial / name).replace(out / name)
-    temporary.replace(out / MANIFEST)
-    for name in (JOURNAL, TEXTS):
-        (partial / name).unlink()
-    partial.rmdir()
+        if (partial / name).exists():
+            (partial / name).replace(out / name)
+    (partial / MANIFEST).replace(out / MANIFEST)
+    sync(out)
+    shutil.rmtree(partial)
+    open_store(out).record_verified()
 
 
 @contextmanager

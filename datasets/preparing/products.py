@@ -1,6 +1,5 @@
 """The products of a prepared store: which are kept, their texts and their photos. Written in blocks, with a journal."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,11 @@ from semantic.runtime.progress import Report
 BLOCK = 256
 """Products of a block: one task of a worker process, and one line of the journal."""
 
+ENTRY = frozenset({"read", "rows", "texts", "counts", "examples"})
+"""The keys of a block's line in the journal."""
+
 JOURNAL, TEXTS, PHOTOS = "journal.jsonl", "products.jsonl", "photos.npy"
+JOURNAL_TEMPORARY = "journal.tmp"
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,6 @@ class PreparedProducts:
 
     rows: dict[str, int]
     counts: dict[str, int]
-
-
-def catalogue_digest(names: Sequence[str]) -> str:
-    """The SHA-256 of the catalogue's names in their order."""
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update(name.encode() + b"\n")
-    return digest.hexdigest()
 
 
 def prepare_products(
@@ -126,7 +121,7 @@ class _Journal:
             for entry in lines[1:]:
                 # After a power cut the journal may be ahead of the data.
                 row = settings["photo_size"] ** 2 * 3
-                if _size(photos) >= entry["rows"] * row and _size(texts) >= entry["texts"]:
+                if entry.keys() >= ENTRY and _size(photos) >= entry["rows"] * row and _size(texts) >= entry["texts"]:
                     self.entries.append(entry)
         self._rewrite([settings, *self.entries])
 
@@ -135,7 +130,7 @@ class _Journal:
             file.write(json.dumps(entry) + "\n")
 
     def _rewrite(self, lines: list[dict[str, Any]]) -> None:
-        temporary = self._path.with_suffix(".tmp")
+        temporary = self._path.with_name(JOURNAL_TEMPORARY)
         temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
         temporary.replace(self._path)
 
@@ -146,9 +141,12 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
     if path.is_file():
         for line in path.read_text(errors="replace").split("\n")[:-1]:
             try:
-                lines.append(json.loads(line))
+                content = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(content, dict):
+                break
+            lines.append(content)
     return lines
 
 
@@ -210,6 +208,16 @@ def _write(loaded: _Loaded, settings: ProductSettings, photos: GrowingArray, tex
     texts.write(line.encode() + b"\n")
 
 
+def _product(line: str, folder: Path) -> tuple[str, str, bool]:
+    try:
+        name, text, photo = json.loads(line)
+    except ValueError as error:
+        raise DataError(
+            f"{folder / TEXTS}: expected the products that an earlier call kept, found a damaged line; pass --overwrite"
+        ) from error
+    return name, text, photo
+
+
 def _finish(folder: Path, catalogue: int) -> PreparedProducts:
     rows: dict[str, int] = {}
     photos: list[bool] = []
@@ -218,7 +226,7 @@ def _finish(folder: Path, catalogue: int) -> PreparedProducts:
     try:
         with open(folder / TEXTS) as texts:
             for line in texts:
-                name, text, photo = json.loads(line)
+                name, text, photo = _product(line, folder)
                 rows[name] = len(rows)
                 table.append(name, text)
                 photos.append(photo)

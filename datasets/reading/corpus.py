@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from semantic.datasets.reading.faults import Faults
+from semantic.datasets.reading.files import readable
 from semantic.datasets.reading.mmd import MmdCorpus, mmd_generation
 from semantic.datasets.reading.records import Dialogue, Product
 from semantic.datasets.reading.simmc import SimmcCorpus
@@ -29,13 +30,16 @@ class Corpus(Protocol):
     folders: Mapping[str, Path]
     read_state: ReadState
 
+    def product_sources(self) -> Sequence[Path]:
+        """The files and folders that products, their texts and photos, and the names of images are read from."""
+
     def report_malformed_products(self, faults: Faults) -> None:
-        """Report the product files that were left out of the catalogue when the folder was opened."""
+        """Report what was left out of the catalogue, or is doubtful, as the folder was opened: faults and notes."""
 
     def product_names(self) -> Sequence[str]: ...
 
     def product(self, name: str) -> Product:
-        """The product of a name in the catalogue. Thread-safe. DataError for a malformed text file."""
+        """The product of a name in the catalogue. Thread-safe. DataError for a malformed text."""
 
     def missing_reason(self, name: str) -> str | None:
         """Why a name is a dead reference; None for a product of the catalogue."""
@@ -50,9 +54,10 @@ class Corpus(Protocol):
 def detect_layout(root: Path | str) -> str:
     """The layout by the folders under `root`: "simmc", "mmd-v1", "mmd-v2", "mmd-v3" or "mmd-v3+v2"."""
     root = Path(root)
-    if (root / "img_attrs").is_dir():
-        return "simmc"
-    generation = mmd_generation(root)
+    with readable(root):
+        if (root / "img_attrs").is_dir():
+            return "simmc"
+        generation = mmd_generation(root)
     if generation is None:
         raise DataError(
             f"{root}: expected a dataset, found none; looked for img_attrs (SIMMC), MMD2withDST (MMD v3), MMD2woDST "
@@ -68,4 +73,5 @@ def open_corpus(
     found = detect_layout(root)
     if layout is not None and not found.startswith(layout):
         raise DataError(f"{root}: expected the {layout} layout, found {found}")
-    return SimmcCorpus(root, slots) if found == "simmc" else MmdCorpus(root, slots, progress)
+    with readable(Path(root)):
+        return SimmcCorpus(root, slots) if found == "simmc" else MmdCorpus(root, slots, progress)

@@ -1,21 +1,32 @@
 """The reader of MMD's three generations of files."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from semantic.datasets.reading.faults import Faults
-from semantic.datasets.reading.mmd_catalogue import ID_TABLES, RawCatalogue, read_image_ids, read_url_files
+from semantic.datasets.reading.faults import Faults, Found, kind
+from semantic.datasets.reading.files import absent, read_json
+from semantic.datasets.reading.mmd_catalogue import (
+    ID_DIGITS,
+    ID_TABLES,
+    RawCatalogue,
+    image_id,
+    read_image_ids,
+    read_url_files,
+    text_of,
+)
 from semantic.datasets.reading.mmd_states import mmd_state
 from semantic.datasets.reading.records import Dialogue, Product
-from semantic.datasets.reading.text import product_text
-from semantic.datasets.reading.turns import ReadState, file_names, read_json, read_split
+from semantic.datasets.reading.turns import ReadState, file_names, read_split
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Report, no_report
 
 WITH_STATES, WITHOUT_STATES = "MMD2withDST", "MMD2woDST"
 SPLITS = ("train", "valid", "test")
 V2_SPLITS = ("train", "fewshot", "valid", "test")
+_ID_NAME = re.compile(r"id (-?\d+)", re.ASCII)
+"""The name of an image id that leads to no product."""
 
 
 def mmd_generation(root: Path) -> str | None:
@@ -51,6 +62,7 @@ class MmdCorpus:
         self.read_state: ReadState = partial(mmd_state, slots=self.slots)
         self._texts = self.root / "knowledge" / "products_format"
         self._images = self.root / "images" / "images"
+        self._found = Found()
         self._raw: RawCatalogue | None = None
         self._photos: dict[str, str] = {}  # product -> photo file
         self._by_url: dict[str, str] = {}  # URL -> product (v1)
@@ -77,13 +89,15 @@ class MmdCorpus:
                 f"dialogues of {self.layout}, found no {', no '.join(missing)}"
             )
         products = self._read_photos(lines)
-        for url, number in read_image_ids(tables[0]).items():
+        for url, number in read_image_ids(tables[0], self._found).items():
             self._known_ids.add(number)
             if url in products:
+                if self._by_id.get(number, products[url]) != products[url]:
+                    self._found.note("image id of two products", f"{tables[0]}: id {number}")
                 self._by_id[number] = products[url]
 
     def _open_v1(self, progress: Report) -> None:
-        self._raw = RawCatalogue(self.root / "raw_catalog", progress)
+        self._raw = RawCatalogue(self.root / "raw_catalog", progress, self._found)
         lines = self.root / "url2img.txt"
         if lines.is_file():
             self._by_url = self._read_photos(lines)
@@ -97,14 +111,17 @@ class MmdCorpus:
     def _read_photos(self, lines: Path) -> dict[str, str]:
         """URL -> product, the stem of its photo file. Of several files with one stem, the first is the photo."""
         products = {}
-        for url, file in read_url_files(lines).items():
+        for url, file in read_url_files(lines, self._found).items():
             products[url] = Path(file).stem
             self._photos.setdefault(products[url], file)
         return products
 
+    def product_sources(self) -> Sequence[Path]:
+        tables = [self.root / name for name in (*ID_TABLES, "url2img.txt")]
+        return *tables, self.root / "raw_catalog", self._texts, self._images
+
     def report_malformed_products(self, faults: Faults) -> None:
-        for path, detail in (self._raw.malformed if self._raw else {}).items():
-            faults.fault("malformed product file", str(path), detail)
+        self._found.report(faults)
 
     def product_names(self) -> Sequence[str]:
         return list(self._photos or self._entries)
@@ -117,25 +134,30 @@ class MmdCorpus:
         if self._raw is not None:
             return self._raw.text(self._entries[name]) if name in self._entries else None
         path = self._texts / f"{name}.json"
-        if not path.is_file():
+        if absent(path):
             return None
         content = read_json(path)
         if not isinstance(content, dict):
-            raise DataError(f"{path}: expected an object of texts, found {type(content).__name__}")
-        return product_text(content)
+            raise DataError(f"{path}: expected an object of texts, found {kind(content)}")
+        return text_of(path, content)
 
     def missing_reason(self, name: str) -> str | None:
         if name in self._photos or name in self._entries:
             return None
-        if name.startswith("id ") and int(name[3:]) not in self._known_ids:
-            return "image id without URL"
-        return "URL without file"
+        number = _ID_NAME.fullmatch(name)
+        if number is None:
+            return "URL without file"
+        known = len(number[1]) <= ID_DIGITS and int(number[1]) in self._known_ids
+        return "URL without file" if known else "image id without URL"
 
     def image_name(self, image: int | str) -> str:
         if isinstance(image, str):
             if not image.isdecimal():
                 return self._by_url.get(image, image)
-            image = int(image)
+            number = image_id(image)
+            if number is None:
+                return f"id {image}"  # too long to be in a table
+            image = number
         return self._by_id.get(image) or f"id {int(image)}"
 
     def dialogues(self, split: str, faults: Faults | None = None) -> Iterator[Dialogue]:

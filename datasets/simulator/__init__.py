@@ -11,7 +11,6 @@ catalogue) or `folder` (the user's own). Then `dialogue/`: `search`, `phrases`, 
 `conversation`. `writer` writes the files.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +22,9 @@ from semantic.datasets.simulator.catalogue.drawing import draw_catalogue
 from semantic.datasets.simulator.catalogue.folder import read_catalogue
 from semantic.datasets.simulator.dialogue.conversation import converse
 from semantic.datasets.simulator.writer import MmdWriter
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import DataError
+from semantic.runtime.files import building
 from semantic.runtime.progress import Report, no_report
 
 __all__ = ["simulate"]
@@ -54,8 +55,11 @@ def simulate(
     positives where that many products satisfy the criteria, and up to `negatives` negatives in train and
     `evaluation_negatives` in valid and test. The same arguments give the same bytes.
 
-    Files are written to `<out>.partial`, which is renamed at the end: `out` is either complete or absent.
-    DataError for an `out` that is not empty, a bad number or a bad catalogue.
+    Files are written to a folder beside, which is renamed at the end: `out` is either complete or absent.
+
+    Raises:
+        DataError: an `out` that is not empty, a bad number or a bad catalogue.
+        BusyError: another process writes to `out`.
     """
     out = Path(out)
     products = DRAWN if products is None and catalogue is None else products
@@ -110,21 +114,14 @@ def split_sizes(dialogues: int) -> dict[str, int]:
 
 @contextmanager
 def _whole_folder(out: Path) -> Iterator[Path]:
-    """A folder to write to, which is renamed to `out` at the end, or deleted after an exception."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(
-            f"{out}: expected a new or an empty folder, found {'files in it' if out.is_dir() else 'a file'}"
-        )
-    partial = out.with_name(f"{out.name}.partial")
+    """A folder to write to, which takes the place of `out` at the end, or is deleted after an exception."""
     try:
-        if partial.exists():
-            shutil.rmtree(partial)  # left by a process that was killed
-        partial.mkdir(parents=True)
-        yield partial
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
+        with claim(out):
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise DataError(
+                    f"{out}: expected a new or an empty folder, found {'files in it' if out.is_dir() else 'a file'}"
+                )
+            with building(out) as new:
+                yield new
     except OSError as error:
         raise DataError(f"{out}: expected to write the dataset, found {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +19,13 @@ import pyarrow.parquet as pq
 
 from semantic.datasets.store.arrays import ROW_GROUP
 from semantic.runtime.errors import DataError
+from semantic.runtime.files import write_text
+from semantic.runtime.progress import Report, no_report
+
+T = TypeVar("T")
 
 FORMAT = "semantic-store"
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 BLOCK = ROW_GROUP
 """Rows of a text column that `Store.all_texts` reads at once."""
@@ -27,6 +35,7 @@ FILES = (
     "photos.npy",
     "has_photo.npy",
     "dialogues.parquet",
+    "dialogue_digests.npy",
     "turns.parquet",
     "turn_images.npy",
     "turn_images_offsets.npy",
@@ -39,6 +48,9 @@ FILES = (
     "negatives_offsets.npy",
 )
 """Every file of a store except the manifest."""
+
+VERIFIED = "verified"
+"""Folder of a store: which of its files a machine has compared with their checksums, a file a machine."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +69,36 @@ class Split:
         return range(self.start, self.stop)
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file, which is read 1 MiB at a time."""
+def file_digests(folder: Path, names: Sequence[str], progress: Report = no_report) -> dict[str, str]:
+    """The SHA-256 of files of a folder, which are read side by side, 1 MiB at a time."""
+    digests: dict[str, str] = {}
+    progress("checksums", 0, len(names))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # hashing leaves the interpreter to others
+        for name, digest in zip(names, threads.map(lambda name: _digest(folder / name), names), strict=True):
+            digests[name] = digest
+            progress("checksums", len(digests), len(names))
+    return digests
+
+
+def _digest(file: Path) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(1 << 20), b""):
+    with open(file, "rb") as stream:
+        for piece in iter(lambda: stream.read(1 << 20), b""):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with its two digests: `identity` of what the store holds (checksums, slots, splits), wherever it came
+    from, and `seal` of the manifest itself.
+    """
+    content = {key: manifest[key] for key in ("version", "checksums", "slots", "splits")}
+    whole = {key: value for key, value in manifest.items() if key != "seal"} | {"identity": _digest_of(content)}
+    return whole | {"seal": _digest_of(whole)}
+
+
+def _digest_of(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -71,10 +106,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
     file = path / MANIFEST
     if not file.is_file():
         found = "an unfinished store" if (path / "partial").is_dir() else "a folder" if path.is_dir() else "nothing"
-        raise DataError(f"{path}: expected a prepared store (a folder with {MANIFEST}), found {found} without one")
+        hint = "; the same `prepare` goes on" if found == "an unfinished store" else ""
+        raise DataError(
+            f"{path}: expected a prepared store (a folder with {MANIFEST}), found {found} without one{hint}"
+        )
     try:
         manifest = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: expected the manifest of a store, found no valid JSON: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(f"{file}: expected format {FORMAT!r}, found another kind of file")
@@ -82,9 +120,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{file}: expected store version {VERSION}, found {manifest.get('version')!r}; prepare it again"
         )
-    absent = [key for key in ("source", "slots", "splits", "products", "sizes", "checksums") if key not in manifest]
-    if absent:
-        raise DataError(f"{file}: expected the keys of a store's manifest, found none named {', '.join(absent)}")
+    if manifest.get("seal") is None or sealed(manifest)["seal"] != manifest["seal"]:
+        raise DataError(
+            f"{file}: expected the manifest that was written, found one changed since; prepare the store again"
+        )
     return manifest
 
 
@@ -95,9 +134,12 @@ class Store:
     read on first use and kept in memory.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, identity: str | None = None) -> None:
         self.path = Path(path)
+        self._opened = self._stamp()
         self.manifest = read_manifest(self.path)
+        if identity not in (None, self.identity):
+            raise DataError(f"{self.path}: expected the store that was there before, found another in its place")
         for name in FILES:
             file, expected = self.path / name, self.manifest["sizes"][name]
             size = file.stat().st_size if file.is_file() else None
@@ -109,6 +151,7 @@ class Store:
         self.photos = self._array("photos.npy")  # uint8 [product, size, size, 3]
         self.has_photo = self._array("has_photo.npy")  # bool [product]
         self.turn_states = self._array("turn_states.npy")  # int32 [turn, slot], -1: no state on this turn
+        self.dialogue_digests = self._array("dialogue_digests.npy")  # uint64 [dialogue]: what is said and shown in it
         self.turn_image_values = self._array("turn_images.npy")
         self.turn_image_offsets = self._array("turn_images_offsets.npy")
         self.example_turns = self._array("example_turns.npy")  # int64 [example, 2]: dialogue row, target turn row
@@ -117,16 +160,48 @@ class Store:
         self.negative_values = self._array("negatives.npy")
         self.negative_offsets = self._array("negatives_offsets.npy")
         self._ranges = dict(_ranges(self.manifest["splits"]))
+        self._check_same()
 
-    def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
+    def __reduce__(self) -> tuple[type["Store"], tuple[Path, str]]:
         """Pickle the path alone: worker processes open the store themselves. A memory map is pickled with its content."""
-        return Store, (self.path,)
+        return Store, (self.path, self.identity)
+
+    @property
+    def identity(self) -> str:
+        """The digest of what the store holds: equal for the same content in another folder."""
+        return self.manifest["identity"]
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """What changes when another store takes the place of this one."""
+        try:
+            now = (self.path / MANIFEST).stat()
+        except FileNotFoundError:
+            return None
+        return now.st_ino, now.st_mtime_ns
+
+    def _check_same(self) -> None:
+        """DataError where the store was replaced since it was opened: what is mapped is the old one, what is read now is not."""
+        if self._stamp() != self._opened:
+            raise DataError(f"{self.path}: expected the store that was opened, found that it was replaced meanwhile")
 
     def _array(self, name: str) -> np.ndarray:
-        return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
+        try:
+            return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise DataError(f"{self.path / name}: expected an array, found {error}; prepare the store again") from None
 
     def _column(self, table: str, name: str) -> pa.ChunkedArray:
-        return pq.read_table(self.path / f"{table}.parquet", columns=[name]).column(0)
+        return self._read(table, lambda file: pq.read_table(file, columns=[name]).column(0))
+
+    def _read(self, table: str, read: Callable[[Path], T]) -> T:
+        file = self.path / f"{table}.parquet"
+        try:
+            found = read(file)
+        except (pa.ArrowException, OSError) as error:
+            first = str(error).splitlines()[0]
+            raise DataError(f"{file}: expected a table of the store, found {first}; prepare the store again") from None
+        self._check_same()
+        return found
 
     def _strings(self, table: str, name: str) -> list[Any]:
         return self._column(table, name).to_pylist()
@@ -136,18 +211,11 @@ class Store:
 
     def rows(self, table: str) -> int:
         """The number of rows of a table: "products", "dialogues", "turns" or "state_values"."""
-        return pq.read_metadata(self.path / f"{table}.parquet").num_rows
+        return self._read(table, lambda file: pq.read_metadata(file).num_rows)
 
     def texts(self, table: str, column: str, start: int, stop: int) -> list[str]:
         """Rows `start` to `stop` (excluded) of a text column, a missing text as "". Only their row groups are read."""
-        file, texts, first = pq.ParquetFile(self.path / f"{table}.parquet"), [], 0
-        for group in range(file.num_row_groups):
-            after = first + file.metadata.row_group(group).num_rows
-            if first < stop and after > start:
-                rows = file.read_row_group(group, [column]).column(0)
-                texts += rows.slice(max(0, start - first), min(stop, after) - max(start, first)).to_pylist()
-            first = after
-        return [text or "" for text in texts]
+        return self._read(table, lambda file: _rows(pq.ParquetFile(file), column, start, stop))
 
     def all_texts(self, table: str, column: str) -> Iterator[str]:
         """Every row of a text column, with at most `BLOCK` of them in memory."""
@@ -233,12 +301,50 @@ class Store:
             raise DataError(f"{self.path}: expected a split of {', '.join(self.splits)}, found {name!r}")
         return self._ranges[name]
 
-    def verify(self) -> None:
-        """Compare every file with its checksum in the manifest. DataError names the first that differs."""
-        for name, expected in self.manifest["checksums"].items():
-            found = file_digest(self.path / name)
-            if found != expected:
-                raise DataError(f"{self.path / name}: expected SHA-256 {expected}, found {found}; the file was changed")
+    def verify(self, progress: Report = no_report) -> None:
+        """Compare every file with its checksum in the manifest. DataError names those that differ."""
+        stamps = self._file_stamps()
+        found = file_digests(self.path, FILES, progress)
+        changed = [name for name, digest in found.items() if digest != self.manifest["checksums"][name]]
+        if changed:
+            raise DataError(
+                f"{self.path}: expected the content that was prepared, found {', '.join(changed)} changed; prepare the "
+                "store again"
+            )
+        self.record_verified(stamps)
+
+    def verify_once(self, progress: Report = no_report) -> None:
+        """`verify`, unless this machine has done so and no file was touched since."""
+        try:
+            before = json.loads(self._verified.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = None
+        if before != {"identity": self.identity, "files": self._file_stamps()}:
+            self.verify(progress)
+
+    def record_verified(self, stamps: Mapping[str, list[int]] | None = None) -> None:
+        """Note for `verify_once` that the files, or those that had these stamps, are the ones that were prepared."""
+        with suppress(OSError):  # a store that cannot be written to is verified anew each time
+            write_text(self._verified, json.dumps({"identity": self.identity, "files": stamps or self._file_stamps()}))
+
+    @property
+    def _verified(self) -> Path:
+        return self.path / VERIFIED / f"{platform.node() or 'machine'}.json"
+
+    def _file_stamps(self) -> dict[str, list[int]]:
+        stats = {name: (self.path / name).stat() for name in FILES}
+        return {name: [stat.st_ino, stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+
+
+def _rows(file: pq.ParquetFile, column: str, start: int, stop: int) -> list[str]:
+    texts, first = [], 0
+    for group in range(file.num_row_groups):
+        after = first + file.metadata.row_group(group).num_rows
+        if first < stop and after > start:
+            rows = file.read_row_group(group, [column]).column(0)
+            texts += rows.slice(max(0, start - first), min(stop, after) - max(start, first)).to_pylist()
+        first = after
+    return [text or "" for text in texts]
 
 
 def _ranges(splits: dict[str, dict[str, int]]) -> Iterator[tuple[str, Split]]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantic.datasets.store.arrays import GrowingArray
-from semantic.datasets.store.store import FILES, FORMAT, MANIFEST, VERSION, Store, file_digest, open_store
+from semantic.datasets.store.store import FILES, FORMAT, MANIFEST, VERSION, Store, file_digests, open_store, sealed
 
 KEPT = ("products.parquet", "photos.npy", "has_photo.npy", "state_values.parquet")
 """Files of the catalogue, which are shared."""
@@ -41,6 +41,8 @@ def enlarge(store: Store, folder: Path, split: str, repeats: int) -> Store:
     pq.write_table(table, folder / "dialogues.parquet", row_group_size=65_536)
 
     _write(folder / "turn_states.npy", store.turn_states[turns.start : turns.stop], repeats)
+    digests = np.arange(len(dialogues) * repeats, dtype=np.uint64)  # repetitions are dialogues of their own
+    np.save(folder / "dialogue_digests.npy", digests)
     targets = np.asarray(store.example_turns[examples.start : examples.stop]) - (dialogues.start, turns.start)
     _write(folder / "example_turns.npy", targets, repeats, step=np.array([len(dialogues), len(turns)]))
     _write_lists(folder, "turn_images", store.turn_image_values, store.turn_image_offsets, turns, repeats)
@@ -80,11 +82,12 @@ def _write_lists(folder: Path, name: str, values: np.ndarray, offsets: np.ndarra
 
 def _write_manifest(store: Store, folder: Path, split: str, repeats: int) -> None:
     kept = {name: store.manifest["checksums"][name] for name in KEPT}
+    made = file_digests(folder, [name for name in FILES if name not in kept])
     manifest = store.manifest | {
         "format": FORMAT,
         "version": VERSION,
         "splits": {split: {name: count * repeats for name, count in store.manifest["splits"][split].items()}},
         "sizes": {name: (folder / name).stat().st_size for name in FILES},
-        "checksums": {name: kept.get(name) or file_digest(folder / name) for name in FILES},
+        "checksums": kept | made,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(sealed(manifest)), encoding="utf-8")

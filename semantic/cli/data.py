@@ -1,4 +1,4 @@
-"""Commands that make and show data: simulate, prepare, inspect."""
+"""Commands that make, check and show data: simulate, prepare, verify, inspect."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -83,6 +83,16 @@ def prepare(
             progress=step,
         )
     print_store(store, manifest)
+
+
+def verify(store: Store) -> None:
+    """Compare every file of a store with the checksum of when it was prepared."""
+    from semantic.datasets.store.store import open_store
+
+    opened = open_store(store)
+    with steps() as step:
+        opened.verify(step)
+    print_line(f"{store}: every file is as it was prepared; identity {opened.identity}")
 
 
 def inspect(

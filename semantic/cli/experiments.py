@@ -1,5 +1,6 @@
 """Commands on experiments and their runs: train, evaluate, config, import-released."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,21 @@ from semantic.cli.arguments import Experiment, Overrides, Run
 from semantic.cli.console import err, print_line, print_runs, progress
 
 
+class Seen(str, Enum):
+    """What becomes of dialogues that a run has seen."""
+
+    refuse = "refuse"
+    drop = "drop"
+    keep = "keep"
+
+
 def train(
     experiment: Experiment,
     overrides: Overrides = None,
     folds: Annotated[
-        int, typer.Option(help="Cross-validate over this many folds by dialogue.", show_default="none", min=0)
-    ] = 0,
+        int | None,
+        typer.Option(help="Cross-validate over this many folds by dialogue, each a run.", show_default="none", min=3),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
 ) -> None:
@@ -22,29 +32,38 @@ def train(
     from semantic.config.loading import load_config
     from semantic.training.loop import train as train_run
 
-    config = load_config(experiment, overrides or ())
-    numbers = list(range(folds)) if folds else [None]
+    given = list(overrides or ())
+    configs = [load_config(experiment, given)]
+    if folds is not None:
+        given.append(f"data.fold.count={folds}")
+        configs = [load_config(experiment, [*given, f"data.fold.index={index}"]) for index in range(folds)]
     folders = []
-    for fold in numbers:
-        if fold is not None:
-            print_line(f"fold {fold + 1} of {folds}")
-        folders.append(train_run(config, runs=runs, folds=folds, fold=fold, resume=resume, progress=progress()))
+    for config in configs:
+        if folds is not None:
+            print_line(f"fold {config.data.fold.index + 1} of {folds}")
+        folders.append(train_run(config, runs=runs, resume=resume, progress=progress()))
     print_runs([folder.path for folder in folders])
-    print_line(f"run: {folders[0].path if not folds else folders[0].path.parent}")
+    print_line(f"run: {folders[0].path if folds is None else folders[0].path.parent}")
 
 
 def evaluate(
     run: Run,
     data: Annotated[Path | None, typer.Option(help="Another prepared store.", show_default="the run's own")] = None,
-    split: Annotated[str, typer.Option(help="Split to rank.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Split to rank.", show_default="what the run was tested on")] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the result.", show_default="RUN/evaluations/STORE-SPLIT")
+        Path | None, typer.Option("--out", help="Folder of the result.", show_default="RUN/evaluations/STORE-ID-SPLIT")
     ] = None,
+    seen: Annotated[
+        Seen, typer.Option(help="Dialogues that the run trained on or that chose its weights: refuse, drop or keep.")
+    ] = Seen.refuse,
+    overwrite: Annotated[bool, typer.Option(help="Replace a result that is already there.")] = False,
 ) -> None:
     """Rank a split of a store with a run's best weights, under both protocols, with the floors beside."""
     from semantic.evaluation.run_evaluation import evaluate_run
 
-    print_runs([evaluate_run(run, data, split, folder, progress=progress()).path])
+    result = evaluate_run(run, data, split, folder, seen=seen.value, overwrite=overwrite, progress=progress())
+    print_runs([result.path])
+    print_line(f"result: {result.path}")
 
 
 def config(experiment: Experiment, overrides: Overrides = None) -> None:

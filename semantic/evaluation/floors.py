@@ -11,14 +11,22 @@ candidates one score; `standard` takes the expectation over such ties, `released
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import sklearn
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from semantic.datasets.store.store import Store
+from semantic.evaluation.kept_floors import KeptFloors, Metrics, rows_digest
 from semantic.metrics.ranking import CUTOFFS, PROTOCOLS, Ranks, average, concatenate, count_ranks
 from semantic.runtime.errors import DataError
+from semantic.runtime.progress import Progress
+
+VERSION = 1
+"""Of the numbers: one more whenever a change of the code, here or in the metrics, changes any."""
 
 DRAWS = 10
 CONTEXT_TURNS = 5
@@ -36,29 +44,65 @@ def floors(
     *,
     context_turns: int = CONTEXT_TURNS,
     ks: Sequence[int] = CUTOFFS,
-) -> dict[str, dict[str, dict[str, float]]]:
+    progress: Progress | None = None,
+) -> dict[str, Metrics]:
     """Metrics of the four floors on the example rows `queries`: floor -> protocol -> metric -> fraction.
 
-    `training` are the example rows popularity is counted over, and without any there is no such floor; `seed` fixes the random rankings.
+    `training` are the example rows popularity is counted over, and without any there is no such floor, as there is none by
+    TF-IDF where no product's text has a word; `seed` fixes the random rankings. Each floor is computed once for all it
+    depends on, and kept beside the store.
 
     Raises:
-        DataError: there are no queries, or no product of the store has a text.
+        DataError: there are no queries.
     """
     if len(queries) == 0:
         raise DataError(f"{store.path}: expected at least one query to rank floors for, found none")
+    progress = progress or Progress()
+    kept, tfidf = KeptFloors(store, progress), _Tfidf(store, queries, progress)
     generator = np.random.default_rng(seed)
-    draws = [_metrics(_ranks(store, queries, _random(generator)), ks) for _ in range(DRAWS)]
-    scorers = {
-        **({"popularity": _popularity(store, training)} if len(training) else {}),
-        "tfidf last utterance": _tfidf(store, queries, 1),
-        "tfidf context": _tfidf(store, queries, context_turns),
+    facts = {"version": VERSION, "queries": rows_digest(np.asarray(queries)), "ks": list(ks)}
+    words = facts | {"scikit-learn": sklearn.__version__}
+    known: dict[str, dict[str, Any]] = {
+        "random": facts | {"seed": seed, "draws": DRAWS, "numpy": np.__version__},
+        "popularity": facts | {"training": rows_digest(np.sort(training))},
+        "tfidf last utterance": words | {"turns": 1},
+        "tfidf context": words | {"turns": context_turns},
     }
+    scorers: dict[str, Callable[[], Scorer | None]] = {
+        "random": lambda: _random(generator),
+        "popularity": lambda: _popularity(store, training),
+        "tfidf last utterance": lambda: tfidf.scorer(1),
+        "tfidf context": lambda: tfidf.scorer(context_turns),
+    }
+    if not len(training):
+        del known["popularity"]
+    found = {name: kept.read(name, of) for name, of in known.items()}
+    draws = {name: DRAWS if name == "random" else 1 for name, metrics in found.items() if metrics is None}
+    if draws:
+        done, total = 0, len(queries) * sum(draws.values())
+        with progress.bar("floors", total) as advance:
+
+            def ranked(count: int) -> None:
+                nonlocal done
+                done += count
+                advance(done, total)
+
+            for name, times in draws.items():
+                score = scorers[name]()
+                if score is None:
+                    ranked(times * len(queries))
+                    continue
+                metrics = _mean([_metrics(_ranks(store, queries, score, ranked), ks) for _ in range(times)])
+                kept.write(name, known[name], metrics)
+                found[name] = metrics
+    return {name: metrics for name, metrics in found.items() if metrics is not None}
+
+
+def _mean(draws: list[Metrics]) -> Metrics:
     return {
-        "random": {
-            protocol: {metric: sum(draw[protocol][metric] for draw in draws) / DRAWS for metric in values}
-            for protocol, values in draws[0].items()
-        }
-    } | {name: _metrics(_ranks(store, queries, scorer), ks) for name, scorer in scorers.items()}
+        protocol: {metric: sum(draw[protocol][metric] for draw in draws) / len(draws) for metric in values}
+        for protocol, values in draws[0].items()
+    }
 
 
 def _random(generator: np.random.Generator) -> Scorer:
@@ -72,17 +116,34 @@ def _popularity(store: Store, training: Sequence[int]) -> Scorer:
     return lambda _, candidates: counts[candidates]
 
 
-def _tfidf(store: Store, queries: Sequence[int], turns: int) -> Scorer:
-    vectorizer = TfidfVectorizer()
-    try:
-        products = vectorizer.fit_transform(store.product_texts)
-    except ValueError as error:  # scikit-learn's "empty vocabulary"
-        raise DataError(
-            f"{store.path}: expected products with texts to rank by TF-IDF, found no word in any"
-        ) from error
-    texts = vectorizer.transform([context_text(store, example, turns) for example in queries])
-    # Rows are unit vectors, so the product of two is their cosine.
-    return lambda position, candidates: (products[candidates] @ texts[position].T).toarray().ravel()
+class _Tfidf:
+    """Scores by TF-IDF; the products' vectors are computed when they are first asked for, and once."""
+
+    def __init__(self, store: Store, queries: Sequence[int], progress: Progress) -> None:
+        self.store = store
+        self.queries = queries
+        self.progress = progress
+
+    @cached_property
+    def products(self) -> tuple[TfidfVectorizer, Any] | None:
+        """The fitted weights, and a sparse unit vector a product; None where no text has a word."""
+        vectorizer = TfidfVectorizer()
+        try:
+            return vectorizer, vectorizer.fit_transform(self.store.product_texts)
+        except ValueError:  # scikit-learn's "empty vocabulary"
+            self.progress.say(
+                f"{self.store.path}: expected a word in the products' texts, found none; there is no floor by TF-IDF"
+            )
+            return None
+
+    def scorer(self, turns: int) -> Scorer | None:
+        """Against the texts of the last `turns` turns of each query."""
+        if self.products is None:
+            return None
+        vectorizer, products = self.products
+        texts = vectorizer.transform([context_text(self.store, example, turns) for example in self.queries])
+        # Rows are unit vectors, so the product of two is their cosine.
+        return lambda position, candidates: (products[candidates] @ texts[position].T).toarray().ravel()
 
 
 def context_text(store: Store, example: int, turns: int) -> str:
@@ -92,15 +153,17 @@ def context_text(store: Store, example: int, turns: int) -> str:
     return " ".join(store.turn_texts[first:target])
 
 
-def _metrics(ranks: Ranks, ks: Sequence[int]) -> dict[str, dict[str, float]]:
+def _metrics(ranks: Ranks, ks: Sequence[int]) -> Metrics:
     return {name: average(protocol(ranks, ks)) for name, protocol in PROTOCOLS.items()}
 
 
-def _ranks(store: Store, queries: Sequence[int], score: Scorer) -> Ranks:
-    return concatenate(list(_ranks_of_chunks(store, queries, score)))
+def _ranks(store: Store, queries: Sequence[int], score: Scorer, ranked: Callable[[int], None]) -> Ranks:
+    return concatenate(list(_ranks_of_chunks(store, queries, score, ranked)))
 
 
-def _ranks_of_chunks(store: Store, queries: Sequence[int], score: Scorer) -> Iterator[Ranks]:
+def _ranks_of_chunks(
+    store: Store, queries: Sequence[int], score: Scorer, ranked: Callable[[int], None]
+) -> Iterator[Ranks]:
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         chunk = queries[start : start + QUERIES_AT_ONCE]
         positives = [store.positives(example) for example in chunk]
@@ -113,3 +176,4 @@ def _ranks_of_chunks(store: Store, queries: Sequence[int], score: Scorer) -> Ite
             positive[row, : len(positives[row])] = True
         keep = np.arange(max(widths)) < np.array(widths)[:, None]
         yield count_ranks(torch.from_numpy(scores), torch.from_numpy(positive), torch.from_numpy(keep))
+        ranked(len(chunk))

@@ -1,54 +1,162 @@
 """A finished run evaluated on any split of any store."""
 
+import json
 import time
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from semantic.batching.examples import Examples, select_examples
-from semantic.datasets.store.store import open_store
-from semantic.evaluation.ranking import evaluate
+from semantic.batching.examples import Examples, in_dialogues, select_examples
+from semantic.config.schema import Config
+from semantic.datasets.store.store import Store, open_store
+from semantic.evaluation.ranking import evaluate_examples
 from semantic.evaluation.summary import write_summary
 from semantic.models.interface import Model
-from semantic.runs.folder import RunFolder
+from semantic.runs.folder import RunData, RunError, RunFolder
+from semantic.runtime.claims import claim
 from semantic.runtime.distributed import join_processes
-from semantic.runtime.progress import Progress
+from semantic.runtime.errors import DataError
+from semantic.runtime.files import building, write_text
+from semantic.runtime.progress import Progress, steps
+
+Seen = Literal["refuse", "drop", "keep"]
+MARK = "evaluation.json"
+"""The file by which a folder is known as the result of an evaluation."""
+
+RESULT = {MARK, "config.yaml", "environment.json", "queries.parquet", "summary.json"}
 
 
 def evaluate_run(
     run: Path,
     data: Path | None = None,
-    split: str = "test",
+    split: str | None = None,
     out: Path | None = None,
     *,
+    seen: Seen = "refuse",
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> RunFolder:
-    """Evaluate a run's best weights on a split of a store (its own by default); returns the folder of the result.
+    """Evaluate a run's best weights on a split of a store; returns the folder of the result.
+
+    The store is the run's own by default, the split the examples that the run was tested on: of a fold, the fold's; of
+    another store, the split of that name. Dialogues that the run was trained on, or that chose its weights, are found by
+    their content, in whatever store: under `seen="refuse"` they are an error, under "drop" they are left out, under "keep"
+    they are ranked, and the summary says so. The result is written beside and takes its place when it is whole.
 
     Raises:
-        RunError, ModelError, DataError: no such run, weights, store or split.
+        RunError: no such run; or `out` holds a result, without `overwrite`, or anything else.
+        ModelError, DataError: no such weights, store or split; dialogues that the run has seen.
+        BusyError: another process writes to `out`.
     """
     processes = join_processes()
     progress = (progress if processes.is_main else None) or Progress()
     source = RunFolder(run)
-    config = source.read_config()
+    config, known = source.read_config(), source.read_data()
     store = open_store(data or config.data.store)
-    model = Model.from_pretrained(source.model).to(processes.device)
-    started = time.monotonic()
-    evaluation = evaluate(model, store, split, config.evaluation, detail=True, progress=progress, processes=processes)
-    folder = RunFolder(out or run / "evaluations" / f"{store.path.name}-{split}")
-    rows = np.arange(store.split(split).start, store.split(split).stop)
+    own = known is not None and known.identity == store.identity
+    if data is None and known is not None and not own:
+        raise DataError(
+            f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "
+            f"({store.identity[:12]}); --data {store.path} evaluates on it nevertheless"
+        )
+    examples = _examples(store, config, split, own)
+    split = split or config.data.test
+    rows, counts = _unseen(store, known, examples.test, split, seen)
+    folder = out or run / "evaluations" / f"{store.path.resolve().name}-{store.identity[:8]}-{split}"
+    with ExitStack() as held:
+        processes.on_main(lambda: held.enter_context(claim(folder)))
+        processes.on_main(lambda: _check_place(folder, overwrite))
+        with steps(progress) as report:
+            processes.on_main(lambda: store.verify_once(report))
+        model = Model.from_pretrained(source.model).to(processes.device)
+        builder, started = model.open_batches(store, progress), time.monotonic()
+        with progress.bar(split, len(rows)) as advance:
+            evaluation = evaluate_examples(
+                model, builder, rows, config.evaluation, detail=True, progress=advance, processes=processes
+            )
+        evaluated = config.model_copy(
+            update={"data": config.data.model_copy(update={"store": str(store.path), "test": split})}
+        )
+
+        def write() -> None:
+            with building(folder) as new:
+                result = RunFolder(new)
+                mark = {
+                    "run": str(run),
+                    "store": str(store.path),
+                    "identity": store.identity,
+                    "split": split,
+                    "seen": seen,
+                }
+                write_text(new / MARK, json.dumps(mark, indent=1))
+                result.start(evaluated, processes=processes.world_size)
+                evaluation.write_queries(result.queries)
+                write_summary(
+                    result,
+                    evaluated,
+                    store,
+                    Examples(examples.labelled, examples.unlabelled, examples.valid, rows, examples.dropped),
+                    model,
+                    evaluation,
+                    seconds=time.monotonic() - started,
+                    split=split,
+                    seen=counts,
+                    progress=progress,
+                )
+
+        processes.on_main(write)
+    return RunFolder(folder)
+
+
+def _examples(store: Store, config: Config, split: str | None, own: bool) -> Examples:
+    """What is ranked, and, on the run's own store, what the run was trained on: popularity is counted over that."""
     nothing = np.zeros(0, dtype=np.int64)
-    examples = Examples(nothing, nothing, nothing, rows)
-    if store.path.resolve() == Path(config.data.store).resolve():  # popularity is counted over what the run trained on
-        examples = replace(select_examples(store, config.data), valid=nothing, test=rows)
+    trained = Examples(nothing, nothing, nothing, nothing, {"train": 0, "valid": 0})
+    if own:
+        trained = select_examples(store, config.data)
+        if split is None:
+            return Examples(trained.labelled, trained.unlabelled, nothing, trained.test, trained.dropped)
+    split = split or config.data.test
+    rows = np.array(store.split(split).examples, dtype=np.int64)
+    if not len(rows):
+        raise DataError(f"{store.path}: expected examples in split {split!r}, found none")
+    return Examples(trained.labelled, trained.unlabelled, nothing, rows, trained.dropped)
 
-    def finish() -> None:
-        folder.start(config, processes.world_size)
-        evaluation.write_queries(folder.queries)
-        seconds = time.monotonic() - started
-        write_summary(folder, config, store, examples, model, evaluation, fold=None, seconds=seconds, split=split)
 
-    processes.on_main(finish)
-    return folder
+def _unseen(
+    store: Store, known: RunData | None, rows: np.ndarray, split: str, seen: Seen
+) -> tuple[np.ndarray, dict[str, int]]:
+    """The rows to rank, and how many of their dialogues the run was trained on, or its weights were chosen by."""
+    sides = {"train": known.train, "valid": known.valid} if known else {"train": [], "valid": []}
+    among = {
+        side: in_dialogues(store, rows, np.array([int(one, 16) for one in digests], dtype=np.uint64))
+        for side, digests in sides.items()
+    }
+    counts = {side: len(np.unique(store.example_turns[rows[mask], 0])) for side, mask in among.items()}
+    if seen == "keep" or not any(counts.values()):
+        return rows, counts
+    if seen == "refuse":
+        raise DataError(
+            f"{store.path}: expected dialogues in split {split!r} that the run has not seen, found {counts['train']} that it "
+            f"was trained on and {counts['valid']} that chose its weights; --seen drop leaves them out, --seen keep ranks "
+            "them and marks the result"
+        )
+    kept = rows[~(among["train"] | among["valid"])]
+    if not len(kept):
+        raise DataError(f"{store.path}: expected a dialogue in split {split!r} that the run has not seen, found none")
+    return kept, {"train": 0, "valid": 0}
+
+
+def _check_place(folder: Path, overwrite: bool) -> None:
+    """RunError where a result must not be written."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / MARK).is_file():
+        raise RunError(f"{folder}: expected a new or an empty folder, found one that is no result of evaluate")
+    others = sorted({path.name for path in folder.iterdir()} - RESULT)
+    if others:
+        raise RunError(f"{folder}: expected nothing beside a result of evaluate, found {', '.join(others[:5])}")
+    if not overwrite:
+        raise RunError(f"{folder}: expected no result there yet, found one; --overwrite replaces it")

@@ -2,7 +2,10 @@
 
 import json
 import os
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,10 @@ import torch
 
 from semantic.config.loading import dump_config, read_config
 from semantic.config.schema import Config
+from semantic.runtime.claims import claim
 from semantic.runtime.environment import environment
 from semantic.runtime.errors import UserError
-from semantic.runtime.files import replacing, write_text
+from semantic.runtime.files import remove_leftovers, replacing, sync, write_text
 
 
 class RunError(UserError):
@@ -20,16 +24,44 @@ class RunError(UserError):
 
 
 @dataclass(frozen=True)
+class RunData:
+    """What a run reads: a store, by its path and the digest of its content, and the dialogues it learns from, by theirs.
+
+    `train` are those whose examples enter the loss, `valid` those that choose the weights; hexadecimal digests.
+    """
+
+    store: str
+    identity: str
+    train: list[str]
+    valid: list[str]
+
+
+@dataclass(frozen=True)
 class RunFolder:
-    """A run's files, in runs/<experiment>/<variant>/seed_<s>[/fold_<k>]."""
+    """A run's files, in runs/<experiment>/<variant>/seed_<s>[/fold_<k>_of_<n>].
+
+    An epoch is finished when the state is renamed to its place. Weights that it made the best wait beside the state until
+    then, and are moved to `model` after it; a process that is stopped in between does so when it goes on.
+    """
 
     path: Path
 
     @classmethod
-    def of(cls, config: Config, root: Path, fold: int | None = None) -> "RunFolder":
-        """The folder under `root` of the run that a configuration, and a fold of it, describes."""
-        path = root / config.experiment / config.variant / f"seed_{config.seed}"
-        return cls(path if fold is None else path / f"fold_{fold}")
+    def of(cls, config: Config, root: Path) -> "RunFolder":
+        """The folder under `root` of the run that a configuration describes."""
+        path, fold = root / config.experiment / config.variant / f"seed_{config.seed}", config.data.fold
+        return cls(path / f"fold_{fold.index}_of_{fold.count}" if fold.count else path)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the folder for the length of the block, without what a killed process left half written.
+
+        Raises:
+            BusyError: another process holds it.
+        """
+        with claim(self.path):
+            remove_leftovers(self.path)
+            yield
 
     @property
     def config(self) -> Path:
@@ -61,22 +93,48 @@ class RunFolder:
             raise RunError(f"{self.path}: expected a run's folder with its config.yaml, found none")
         return read_config(self.config)
 
-    def start(self, config: Config, processes: int = 1) -> None:
-        """Write the configuration and the environment, before the first epoch."""
-        write_text(self.config, dump_config(config))
+    def read_data(self) -> RunData | None:
+        """What the run was started on; None for a run that was imported. RunError where the file says something else."""
+        file = self.path / "data.json"
+        if not file.is_file():
+            return None
+        try:
+            data = RunData(**json.loads(file.read_text(encoding="utf-8")))
+            lists = all(
+                isinstance(one, list) and all(isinstance(d, str) for d in one) for one in (data.train, data.valid)
+            )
+        except (OSError, ValueError, TypeError, RecursionError):
+            lists = False
+        if not lists:
+            raise RunError(f"{file}: expected the store and the dialogues of the run, found something else")
+        return data
+
+    def start(self, config: Config, data: RunData | None = None, processes: int = 1) -> None:
+        """Write what the run is, before anything is learnt; the configuration, by which others know a run, last."""
         write_text(self.path / "environment.json", json.dumps(environment(config.seed, processes), indent=1))
+        if data is not None:
+            write_text(self.path / "data.json", json.dumps(asdict(data)))
+        write_text(self.config, dump_config(config))
 
-    def check_same(self, config: Config) -> None:
-        """Raise RunError where `config` is not the one the run was started with.
+    def check_same(self, config: Config, identity: str) -> None:
+        """Raise RunError where `config`, or the content of the store, is not what the run was started with.
 
-        The number of workers and the batch sizes of evaluation may differ: they change no result.
+        The path of the store, the number of workers and the batch sizes of evaluation may differ: they change no result.
         """
         old, new = _flat(self.read_config().model_dump()), _flat(config.model_dump())
-        free = {"training.workers", "evaluation.batch_size", "evaluation.product_batch_size"}
+        free = {"data.store", "training.workers", "evaluation.batch_size", "evaluation.product_batch_size"}
         changed = [key for key in new if old.get(key) != new[key] and key not in free]
-        if changed:
-            shown = "; ".join(f"{key}: expected {old.get(key)!r}, got {new[key]!r}" for key in changed)
-            raise RunError(f"{self.path}: expected the configuration the run was started with to resume it; {shown}")
+        shown = [f"{key}: expected {old.get(key)!r}, got {new[key]!r}" for key in changed]
+        data = self.read_data()
+        if data is not None and data.identity != identity:
+            shown.append(
+                f"data.store: expected the content it was started on ({data.identity[:12]}, then in {data.store}), got "
+                f"{identity[:12]} in {config.data.store}"
+            )
+        if shown:
+            raise RunError(
+                f"{self.path}: expected the configuration the run was started with to resume it; {'; '.join(shown)}"
+            )
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl; it is on disk when this returns."""
@@ -85,18 +143,27 @@ class RunFolder:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def keep_metrics(self, epochs: int) -> None:
-        """Drop the lines of epochs after the first `epochs`, and an incomplete last line: a resumed run writes them again."""
-        kept = []
-        if self.metrics.is_file():
-            for text in self.metrics.read_text(encoding="utf-8").splitlines():
-                try:
-                    if json.loads(text)["epoch"] <= epochs:
-                        kept.append(text)
-                except ValueError:
-                    continue
+    def write_metrics(self, lines: Sequence[dict[str, Any]]) -> None:
+        """Write metrics.jsonl anew: the lines of the epochs that are finished."""
         with replacing(self.metrics) as partial:
-            partial.write_text("".join(f"{text}\n" for text in kept), encoding="utf-8")
+            partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+    def staged_model(self, epoch: int) -> Path:
+        """Where weights that an epoch made the best wait until the epoch is finished."""
+        return self.state.parent / f"best_{epoch}"
+
+    def publish_model(self, epoch: int) -> None:
+        """Move the weights of `epoch`, where they still wait, to `model`, and drop those of epochs that did not finish."""
+        staged = self.staged_model(epoch)
+        if staged.is_dir():
+            self.model.mkdir(exist_ok=True)
+            for file in sorted(staged.iterdir(), key=lambda file: file.suffix == ".safetensors"):  # the weights last
+                sync(file)
+                os.replace(file, self.model / file.name)
+            sync(self.model)
+            staged.rmdir()
+        for left in self.state.parent.glob("best_*"):
+            shutil.rmtree(left)
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write what resuming needs, in place of the state before it."""

@@ -8,7 +8,7 @@ hold the same weights. The main process writes the run's files.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,23 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.tensorboard import SummaryWriter
 
-from semantic.batching.examples import Examples, select_examples
+from semantic.batching.examples import Examples, dialogue_digests, held_out_dialogues, select_examples
 from semantic.batching.loader import TrainingData, TrainingLoader
 from semantic.batching.shards import Shard
 from semantic.batching.steps import TrainingSteps
 from semantic.config.errors import ConfigError
 from semantic.config.schema import Config
 from semantic.datasets.batches.builder import BatchBuilder
-from semantic.datasets.store.store import open_store
+from semantic.datasets.store.store import Store, open_store
 from semantic.encoders.image import Backbone
 from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate_examples
 from semantic.evaluation.summary import write_summary
 from semantic.models.building import build_model
 from semantic.models.interface import Model
-from semantic.runs.folder import RunError, RunFolder
+from semantic.runs.folder import RunData, RunError, RunFolder
 from semantic.runtime.distributed import Processes, join_processes
 from semantic.runtime.errors import FailedError
-from semantic.runtime.progress import Progress
+from semantic.runtime.progress import Progress, steps
 from semantic.training.compilation import compile_modules
 from semantic.training.ema import MovingAverage
 from semantic.training.log import epoch_line, to_tensorboard
@@ -47,13 +47,7 @@ class TrainingError(FailedError):
 
 
 def train(
-    config: Config,
-    *,
-    runs: Path = Path("runs"),
-    folds: int = 0,
-    fold: int | None = None,
-    resume: bool = False,
-    progress: Progress | None = None,
+    config: Config, *, runs: Path = Path("runs"), resume: bool = False, progress: Progress | None = None
 ) -> RunFolder:
     """Train one run, keep the weights of the best validation, evaluate them on the test split, and leave a summary.
 
@@ -63,27 +57,38 @@ def train(
 
     Raises:
         DataError, CheckpointError, BackboneError, RunError: faults of the user's data, files or folders.
+        BusyError: another process trains this run.
         ConfigError: a configuration that several processes cannot run.
         TrainingError: the loss is not finite.
     """
     processes = join_processes()
     progress = (progress if processes.is_main else None) or Progress()
-    folder = RunFolder.of(config, runs, fold)
-    store = open_store(config.data.store)
-    examples = select_examples(store, config.data, folds_of=folds, fold=fold, seed=config.data.subset_seed)
-    if processes.on_main(lambda: _is_finished(folder, config, resume)):
-        progress.say(f"{folder.path} is finished; nothing to do.")
-        return folder
+    folder = RunFolder.of(config, runs)
+    with ExitStack() as held:
+        processes.on_main(lambda: held.enter_context(folder.claimed()))
+        store = open_store(config.data.store)
+        if not processes.on_main(lambda: _is_finished(folder, config, store, resume)):
+            _train(config, folder, store, processes, progress)
+        else:
+            progress.say(f"{folder.path} is finished; nothing to do.")
+    return folder
+
+
+def _train(config: Config, folder: RunFolder, store: Store, processes: Processes, progress: Progress) -> None:
+    """The run in `folder`, which this process has claimed, from where it stands to its summary."""
+    with steps(progress) as report:
+        processes.on_main(lambda: store.verify_once(report))
+    examples = select_examples(store, config.data)
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     started = time.monotonic()
-    held_out = np.unique(store.example_turns[np.concatenate([examples.valid, examples.test]), 0])
+    held_out = held_out_dialogues(store, examples)
     model = processes.on_main(lambda: build_model(config, store, progress.say, held_out))
     _check_batch_norm(model, processes)
     model.to(processes.device)
     with processes.local_main_first():
         builder = model.open_batches(store, progress)
-    processes.on_main(lambda: folder.start(config, processes.world_size) if not folder.config.is_file() else None)
+    processes.on_main(lambda: _start(folder, config, store, examples, processes.world_size))
     run = _Run(config, folder, examples, model, builder, processes, progress)
     run.describe()
     run.fit()
@@ -96,13 +101,14 @@ def train(
     def finish() -> None:
         test.write_queries(folder.queries)
         seconds = run.seconds + time.monotonic() - started - run.session
-        write_summary(folder, config, store, examples, best, test, fold=fold, seconds=seconds)
+        write_summary(
+            folder, config, store, examples, best, test, seconds=seconds, epochs=run.history, progress=progress
+        )
 
     processes.on_main(finish)
-    return folder
 
 
-def _is_finished(folder: RunFolder, config: Config, resume: bool) -> bool:
+def _is_finished(folder: RunFolder, config: Config, store: Store, resume: bool) -> bool:
     """Whether there is nothing left to do; RunError where there is a run that this one must not touch."""
     if not folder.config.is_file():
         return False
@@ -110,8 +116,17 @@ def _is_finished(folder: RunFolder, config: Config, resume: bool) -> bool:
         raise RunError(
             f"{folder.path}: expected no run there yet, found one; go on with --resume, or give another experiment, variant or seed"
         )
-    folder.check_same(config)
+    folder.check_same(config, store.identity)
     return folder.summary.is_file()
+
+
+def _start(folder: RunFolder, config: Config, store: Store, examples: Examples, processes: int) -> None:
+    if not folder.config.is_file():
+        train, valid = (
+            [f"{digest:016x}" for digest in dialogue_digests(store, rows).tolist()]
+            for rows in (examples.training, examples.valid)
+        )
+        folder.start(config, RunData(str(store.path), store.identity, train, valid), processes)
 
 
 def _normalised_by_batch(model: Model) -> list[Backbone]:
@@ -162,6 +177,7 @@ class _Run:
         self.writer: SummaryWriter | None = None  # the main process's
         self.epoch = self.step = self.best_epoch = 0
         self.best: dict[str, float] = {}
+        self.history: list[dict[str, Any]] = []  # the lines of metrics.jsonl
         self.seconds = 0.0  # of finished epochs, over all sessions
         self.session = 0.0  # of epochs finished in this session
 
@@ -207,10 +223,11 @@ class _Run:
             self.model.fit_catalogue(self.builder, self.config.seed, advance)
 
     def _prepare_records(self) -> None:
-        self.folder.keep_metrics(self.epoch)
-        self.writer = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=self.epoch + 1)
         if not self.config.training.epochs:
-            self.model.save_pretrained(self.folder.model)
+            self.model.save_pretrained(self.folder.staged_model(0))
+        self.folder.publish_model(self.best_epoch)
+        self.folder.write_metrics(self.history)
+        self.writer = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=self.epoch + 1)
 
     def _run_epoch(self, loader: TrainingLoader) -> None:
         started = time.monotonic()
@@ -246,13 +263,15 @@ class _Run:
         self.progress.say(epoch_line(line, training.epochs))
 
     def _record(self, line: dict[str, Any]) -> None:
-        """What an epoch leaves on disk; the state, from which a run goes on, last."""
+        """What an epoch leaves on disk: it is finished once the state, from which a run goes on, is."""
         if line.get("best"):
-            self.kept.save_pretrained(self.folder.model)
+            self.kept.save_pretrained(self.folder.staged_model(self.epoch))
+        self.history.append(line)
         self.folder.append_metrics(line)
         assert self.writer is not None
         to_tensorboard(self.writer, line)
         self.folder.save_state(self._state())
+        self.folder.publish_model(self.best_epoch)
 
     def _validate(self, number: int) -> Evaluation:
         rows, config = self.examples.valid, self.config.evaluation
@@ -327,6 +346,7 @@ class _Run:
             "step": self.step,
             "best_epoch": self.best_epoch,
             "best": self.best,
+            "history": self.history,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -336,7 +356,7 @@ class _Run:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
-        self.best, self.seconds = state["best"], state["seconds"]
+        self.best, self.history, self.seconds = state["best"], state["history"], state["seconds"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])

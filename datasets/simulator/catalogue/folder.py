@@ -1,6 +1,7 @@
 """The user's own catalogue in place of a drawn one: a folder with catalogue.csv and photos."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ Row = tuple[int, dict[str, str]]
 
 
 def _read_table(path: Path) -> tuple[list[str], list[Row]]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"{path.parent}: expected a catalogue with a file {TABLE}, found none")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -58,6 +59,8 @@ def _read_table(path: Path) -> tuple[list[str], list[Row]]:
             rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: expected a CSV file in UTF-8, found {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: expected a file that can be read, found: {error.strerror}") from error
     if not header or not rows:
         raise DataError(
             f"{path}: expected a header and at least one product, found {'no product' if header else 'an empty file'}"
@@ -87,21 +90,29 @@ def _known(cell: str) -> str | None:
 def _photo(folder: Path, line: int, row: dict[str, str]) -> Path:
     where = f"{folder / TABLE} line {line}"
     if row.get("file"):
-        photo = folder / row["file"]
+        photo = _inside(folder, row["file"], where)
         if photo.suffix.lower() not in PHOTOS:
             raise DataError(f"{where}: expected a photo ending in {', '.join(PHOTOS)}, found {row['file']!r}")
-        if not photo.is_file():
-            raise DataError(f"{where}: expected a photo at {photo}, found no such file")
+        if not os.path.isfile(photo):
+            raise DataError(f"{where}: expected a photo {row['file']!r} in {folder}, found no such file")
         return photo
     if not row.get("name"):
         raise DataError(f"{where}: expected a name or a file, found neither")
     for suffix in PHOTOS:
-        photo = folder / f"{row['name']}{suffix}"
-        if photo.is_file():
+        photo = _inside(folder, f"{row['name']}{suffix}", where)
+        if os.path.isfile(photo):
             return photo
     raise DataError(
-        f"{where}: expected a photo {row['name']} ending in {', '.join(PHOTOS)} in {folder}, found no such file"
+        f"{where}: expected a photo {row['name']!r} ending in {', '.join(PHOTOS)} in {folder}, found no such file"
     )
+
+
+def _inside(folder: Path, name: str, where: str) -> Path:
+    """The path of a photo; DataError for a name that leads out of the folder. Links are followed wherever they lead."""
+    path = Path(name)
+    if path.anchor or ".." in path.parts:
+        raise DataError(f"{where}: expected a photo within {folder}, found {name!r}")
+    return folder / path
 
 
 def _stem(photo: Path) -> str:

@@ -1,38 +1,51 @@
-"""Text completion learned from the catalogue alone."""
+"""What the catalogue alone teaches, read a part at a time: at a million products its words alone are tens of gigabytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semantic.datasets.batches.builder import BatchBuilder
 from semantic.encoders.completion import TextCompletion
 
+BLOCK = 4096
+"""Products whose features are read at once."""
 BATCH = 256
 LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.01
+
+ReadProducts = Callable[[np.ndarray], tuple[Float[Tensor, "product word"], Float[Tensor, "product feature"]]]
+"""From product ids to the words present in their texts and their features."""
+
+
+def photo_blocks(builder: BatchBuilder) -> Iterator[Float[Tensor, "photo feature"]]:
+    """The features of all products that have a photo, those of at most `BLOCK` products at once."""
+    has_photo = builder.store.has_photo
+    for start in range(0, len(has_photo), BLOCK):
+        yield builder.photo_rows(start + np.flatnonzero(has_photo[start : start + BLOCK]))
 
 
 def fit_completion(
     completion: TextCompletion,
-    present: Float[Tensor, "product word"],
-    features: Float[Tensor, "product feature"],
+    read: ReadProducts,
+    products: int,
     epochs: int,
     seed: int,
     advance: Callable[[int, int], None],
 ) -> None:
-    """Train the guessing of words on a catalogue's products; the same seed gives the same weights."""
+    """Train the guessing of words on a catalogue of `products`, `BATCH` at once; the same seed gives the same weights."""
     optimizer = torch.optim.AdamW(completion.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    steps = epochs * -(-len(present) // BATCH)
+    steps = epochs * -(-products // BATCH)
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / max(1, steps))
     generator = np.random.default_rng([seed, 7])
     with torch.random.fork_rng():
         torch.manual_seed(int(generator.integers(2**62)))
         for epoch in range(epochs):
-            order = torch.from_numpy(generator.permutation(len(present))).to(present.device)
-            for rows in order.split(BATCH):
+            order = generator.permutation(products)
+            for start in range(0, products, BATCH):
                 optimizer.zero_grad()
-                completion.loss(present[rows], features[rows]).backward()
+                completion.loss(*read(order[start : start + BATCH])).backward()
                 optimizer.step()
                 decay.step()
             advance(epoch + 1, epochs)

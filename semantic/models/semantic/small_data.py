@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import NaturalInt, PositiveInt, Section, Share
+from semantic.config.schema import Depth, NaturalFloat, NaturalInt, PositiveFloat, Section, Share, Width
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
@@ -43,7 +43,7 @@ from semantic.models.semantic.base import (
     TableSource,
     context_turns,
 )
-from semantic.models.semantic.catalogue import fit_completion
+from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.losses import state_value_loss
 from semantic.models.text_checkpoints import load_tables
@@ -65,18 +65,18 @@ class BagConfig(TableSource):
 class InteractionConfig(Section):
     """Dialogue State Interaction; W starts as the identity on the text side and as zero, without effect, on the image side."""
 
-    hops: NaturalInt = Field(1, description="K")
-    temperature: float = Field(0.1, gt=0, description="the softmax over slots is of cosine / temperature")
+    hops: Depth = Field(1, description="K")
+    temperature: PositiveFloat = Field(0.1, description="the softmax over slots is of cosine / temperature")
 
 
 class SmallDataLoss(LossConfig):
     """What is minimised; divergence and correlation are off."""
 
     ranking: Ranking = SampledSoftmax()
-    divergence_weight: float = Field(0.0, ge=0, description="0 switches the term off")
-    correlation_weight: float = Field(0.0, ge=0, description="0 switches the term off")
-    state_weight: float = Field(
-        0.1, ge=0, description="of which of the batch's values each slot has; 0 switches it off"
+    divergence_weight: NaturalFloat = Field(0.0, description="0 switches the term off")
+    correlation_weight: NaturalFloat = Field(0.0, description="0 switches the term off")
+    state_weight: NaturalFloat = Field(
+        0.1, description="of which of the batch's values each slot has; 0 switches it off"
     )
 
 
@@ -84,12 +84,11 @@ class SmallDataConfig(SemanticConfig):
     """The choices of the method for small data."""
 
     name: str = Field("semantic_small_data", description="this model, by its short name")
-    dim: PositiveInt = Field(384, description="D_out; with a text checkpoint its width")
+    dim: Width = Field(384, description="D_out; with a text checkpoint its width")
     dropout: Share = Field(0.1, description="of a text's vector")
-    state_scale: float = Field(0.3, gt=0, description="S = state_scale (key weight K + V)")
-    gate_learning_rate: float | None = Field(
+    state_scale: PositiveFloat = Field(0.3, description="S = state_scale (key weight K + V)")
+    gate_learning_rate: PositiveFloat | None = Field(
         None,
-        gt=0,
         description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
     )
     text: BagConfig = BagConfig()
@@ -150,17 +149,19 @@ class SmallDataSemantic(StateAwareModel):
 
     def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
         """Whiten the photos' features, and learn to guess the words that texts leave out."""
-        device = self.word_table.weight.device
-        has_photo = np.asarray(builder.store.has_photo)
-        self.image.fit(torch.from_numpy(np.asarray(builder.photos[has_photo])).to(device))
-        if self.completion is None:
+        device, completion = self.word_table.weight.device, self.completion
+        self.image.fit(block.to(device) for block in photo_blocks(builder))
+        if completion is None:
             return
-        products = builder.products(np.arange(builder.store.num_products)).to(device)
-        with torch.no_grad():
-            present = self.completion.present(products.tokens, products.keep)
+
+        def read(ids: np.ndarray) -> tuple[Tensor, Tensor]:
+            products = builder.products(ids).to(device)
             features = self.standard_features(self.image_features(products.photos), products.has_photo)
+            return completion.present(products.tokens, products.keep), features
+
         self.train()
-        fit_completion(self.completion, present, features, self.config.text.completion_epochs, seed, advance)
+        epochs = self.config.text.completion_epochs
+        fit_completion(completion, read, builder.store.num_products, epochs, seed, advance)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Gates have a learning rate of their own; text completion is trained before, on the catalogue."""

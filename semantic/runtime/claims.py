@@ -1,0 +1,78 @@
+"""One process at a time writes into a folder: a lock beside it, which names its holder and falls when the holder ends."""
+
+import errno
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from semantic.runtime.errors import FailedError
+
+
+class BusyError(FailedError):
+    """Another process writes into the folder. The message names it."""
+
+
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold `folder`, which need not exist, for the length of the block.
+
+    The lock is a file beside the folder, `.NAME.lock`; the system drops it when its process ends, however it ends. On a
+    network disk it holds between machines where the disk has such locks.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    folder = Path(os.path.abspath(folder))
+    file = folder.with_name(f".{folder.name}.lock")
+    lock = FileLock(file)
+    made = _make(folder.parent)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(f"{folder}: expected no other process at work there, found {_holder(file)}") from None
+        file.write_text(json.dumps(_this_process()), encoding="utf-8")
+        yield
+    finally:
+        if lock.is_locked:
+            # Removed while it is held: who opened it meanwhile finds it gone once it has the lock, and tries again.
+            file.unlink(missing_ok=True)
+            lock.release()
+        for parent in made:
+            with suppress(OSError):  # something is in it by now
+                parent.rmdir()
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder and those above it; returns the ones that were not there, the lowest first."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    above = missing[-1].parent if missing else folder
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _this_process() -> dict[str, str | int]:
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "process": os.getpid(),
+        "host": platform.node(),
+        "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _holder(file: Path) -> str:
+    """The process that a lock's file names, in words."""
+    try:
+        holder = json.loads(file.read_text(encoding="utf-8"))
+        return f"process {holder['process']} on {holder['host']} ({holder['command']}, since {holder['since']})"
+    except (OSError, ValueError, LookupError, TypeError):  # it has only just begun, or is about to end
+        return "one that has not said which"
