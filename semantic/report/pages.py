@@ -128,26 +128,25 @@ def recommend_page(
     )
 
 
-def write_page(out: Path | str, template: str, *, overwrite: bool = False, **values: Any) -> Path:
+def write_page(out: Path | str, template: str, **values: Any) -> Path:
     """Write a page from a template with these values and return its path.
 
-    A file that is there already is replaced where it is such a page, as its mark says, or with `overwrite`.
+    A file that is there already is replaced where it is such a page, as its mark says.
 
     Raises:
         DataError: something else is there.
     """
-    return write_html(out, render(template, **values), overwrite=overwrite)
+    check_page(Path(out))
+    write_text(Path(out), render(template, **values))
+    return Path(out)
 
 
-def write_html(out: Path | str, page: str, *, overwrite: bool = False) -> Path:
-    """Write the HTML of a page, as `write_page` does, and return its path."""
-    out = Path(out)
-    if out.exists() and (not out.is_file() or not (overwrite or _is_ours(out))):
+def check_page(out: Path) -> None:
+    """DataError where something else than a page stands in the place of one (`write_page`)."""
+    if out.exists() and not _is_ours(out):
         raise DataError(
             f"{out}: expected no file there or a page that semantic wrote, found something else; give another name"
         )
-    write_text(out, page)
-    return out
 
 
 def render(template: str, **values: Any) -> str:
@@ -164,8 +163,10 @@ def render(template: str, **values: Any) -> str:
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _is_ours(file: Path) -> bool:
-    with file.open("rb") as stream:
+def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
         return MARK.encode() in stream.read(1024)
 
 

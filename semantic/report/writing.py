@@ -5,7 +5,7 @@ from pathlib import Path
 from semantic.datasets.store.store import Store, open_store
 from semantic.report.exporting import to_csv, to_latex, to_markdown
 from semantic.report.figures import write_figures
-from semantic.report.pages import report_page, write_html
+from semantic.report.pages import check_page, report_page
 from semantic.report.tables import ResultTable
 from semantic.runtime.errors import DataError, UserError
 from semantic.runtime.files import write_text
@@ -33,13 +33,15 @@ def write_report(
     """
     folder = Path(folder)
     check_folder(folder, overwrite)
+    if not overwrite:
+        check_page(folder / "report.html")
     page = report_page(result, store, turns, seed)
     texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
     write_text(folder / MARK, "A report of semantic: its files are replaced by the next one.")
-    for name, text in texts.items():
-        write_text(folder / name, text)
     write_figures(result.groups, folder / "figures")
-    return [*(folder / name for name in texts), write_html(folder / "report.html", page, overwrite=overwrite)]
+    for name, text in (texts | {"report.html": page}).items():
+        write_text(folder / name, text)
+    return [folder / name for name in (*texts, "report.html")]
 
 
 def check_folder(folder: Path, overwrite: bool = False) -> None:
