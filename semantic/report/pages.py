@@ -17,8 +17,9 @@ from semantic.report.svg import inline_svg
 from semantic.report.tables import SEEN, ResultTable, short
 from semantic.runs.reading import Run
 from semantic.runs.summary import COMPARED, PROTOCOLS
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import DataError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import remove_leftovers, write_text
 
 NEGATIVES_SHOWN = 5
 PRODUCTS_EXPLAINED = 3
@@ -135,10 +136,14 @@ def write_page(out: Path | str, template: str, **values: Any) -> Path:
 
     Raises:
         DataError: something else is there.
+        BusyError: another process writes it.
     """
-    check_page(Path(out))
-    write_text(Path(out), render(template, **values))
-    return Path(out)
+    out = Path(out)
+    with claim(out):
+        remove_leftovers(out)
+        check_page(out)
+        write_text(out, render(template, **values))
+    return out
 
 
 def check_page(out: Path) -> None:

@@ -7,8 +7,9 @@ from semantic.report.exporting import to_csv, to_latex, to_markdown
 from semantic.report.figures import write_figures
 from semantic.report.pages import check_page, report_page
 from semantic.report.tables import ResultTable
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import DataError, UserError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import remove_leftovers, write_text
 
 MARK = ".semantic-report"
 """A file that says that its folder is a report's, whose files may be replaced."""
@@ -30,17 +31,20 @@ def write_report(
 
     Raises:
         DataError: the folder is another one, there are no runs, or a file of a run is damaged.
+        BusyError: another process writes a report there.
     """
     folder = Path(folder)
-    check_folder(folder, overwrite)
-    if not overwrite:
-        check_page(folder / "report.html")
-    page = report_page(result, store, turns, seed)
-    texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
-    write_text(folder / MARK, "A report of semantic: its files are replaced by the next one.")
-    write_figures(result.groups, folder / "figures")
-    for name, text in (texts | {"report.html": page}).items():
-        write_text(folder / name, text)
+    with claim(folder):
+        check_folder(folder, overwrite)
+        if not overwrite:
+            check_page(folder / "report.html")
+        page = report_page(result, store, turns, seed)
+        texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
+        remove_leftovers(folder)
+        write_text(folder / MARK, "A report of semantic: its files are replaced by the next one.")
+        write_figures(result.groups, folder / "figures")
+        for name, text in (texts | {"report.html": page}).items():
+            write_text(folder / name, text)
     return [folder / name for name in (*texts, "report.html")]
 
 

@@ -18,7 +18,9 @@ from semantic.dst.schema import MMD, SIMMC, SlotSchema
 from semantic.models.semantic.paper import PaperConfig, Semantic
 from semantic.models.text_checkpoints import load_tokenizer
 from semantic.runs.folder import RunFolder
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import UserError
+from semantic.runtime.files import building
 from semantic.runtime.reading import ReadingError, check_readable
 
 
@@ -157,18 +159,22 @@ def import_released(file: Path, run: Path, *, slots: str = "mmd", tokenizer: str
     """Write a released checkpoint as a run's folder, with its model and configuration; returns the number of parameters.
 
     Raises:
-        ReleasedError: as `load_released`; or a run is there already, or the slots are of no known schema.
+        ReleasedError: as `load_released`; or something is there already, or the slots are of no known schema.
+        BusyError: another process writes there.
         CheckpointError: the tokenizer cannot be had.
     """
     if slots not in KEY_IDS:
         raise ReleasedError(f"slots: expected {' or '.join(KEY_IDS)}, got {slots!r}")
-    folder = RunFolder(run)
-    if folder.config.is_file():
-        raise ReleasedError(f"{run}: expected a new folder, found a run")
-    model, config = load_released(file, simmc=slots == "simmc")
-    if tokenizer is not None:
-        schema = SIMMC if slots == "simmc" else MMD
-        model.tokenizer = load_tokenizer(tokenizer, model.spec.vocabulary, schema.words)
-    model.save_pretrained(folder.model)
-    folder.start(config)
+    with claim(run):
+        if run.exists() and not (run.is_dir() and not any(run.iterdir())):
+            raise ReleasedError(
+                f"{run}: expected a new or an empty folder, found {'files in it' if run.is_dir() else 'a file'}"
+            )
+        model, config = load_released(file, simmc=slots == "simmc")
+        if tokenizer is not None:
+            schema = SIMMC if slots == "simmc" else MMD
+            model.tokenizer = load_tokenizer(tokenizer, model.spec.vocabulary, schema.words)
+        with building(run) as new:
+            model.save_pretrained(RunFolder(new).model)
+            RunFolder(new).start(config)
     return sum(p.numel() for p in model.parameters())
