@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from semantic.runtime.errors import UserError
+from semantic.runtime.reading import ReadingError, check_readable
 
 
 class BackboneError(UserError):
@@ -59,10 +60,12 @@ class Backbone(nn.Module):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        if not Path(weights).is_file():
+        try:
+            check_readable(Path(weights))
+        except ReadingError as error:
             raise BackboneError(
-                f"image weights: expected a safetensors file or 'pretrained', got {weights!r}, which is no file"
-            )
+                f"image weights: expected a safetensors file or 'pretrained', got {weights!r}, found {error}"
+            ) from None
         try:
             state = load_file(weights)
         except SafetensorError as error:
@@ -113,7 +116,7 @@ def _hub_weights(name: str) -> dict[str, Tensor]:
         if name in torchvision.models.list_models(module=torchvision.models):
             return torchvision.models.get_model(name, weights="DEFAULT").state_dict()
         return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
-    except OSError as error:  # URLError and the hub's connection errors among them
+    except (OSError, RuntimeError, ValueError) as error:  # of the network, a download that is damaged, no such weights
         raise BackboneError(
             f"image weights of {name}: expected to download them, got {type(error).__name__}; "
             "give a local safetensors file as model.image.weights, or null for weights from scratch"

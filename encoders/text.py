@@ -19,7 +19,7 @@ class ContextualWords(nn.Module):
 
         # A configuration that was read from JSON has lost its class, which its model_type names.
         own = AutoConfig.for_model(**{**config.to_dict(), "model_type": config.model_type})
-        self.encoder = AutoModel.from_config(own)
+        self.encoder = AutoModel.from_config(own, trust_remote_code=False)
 
     @property
     def words(self) -> nn.Embedding:

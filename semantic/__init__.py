@@ -7,8 +7,8 @@ reads it, and a test holds CITATION.cff equal.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's takes milliseconds, in which an interrupt has no answer yet (see __main__)
 if TYPE_CHECKING:
     from semantic.config.loading import load_config as load_config
     from semantic.datasets.store.store import open_store as load_store
@@ -28,7 +28,7 @@ _WHERE = {
 __all__ = ["Model", "evaluate", "load_config", "load_store", "train"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _WHERE:
         raise AttributeError(f"module 'semantic' has no attribute {name!r}")
     module, attribute = _WHERE[name]

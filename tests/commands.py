@@ -67,7 +67,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Way:
     colour_features(open_store(folder / "store"), folder / "features.npy")
     (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny_values(Path("store"), Path("features.npy"))))
     step("train", "tiny.yaml", "--set", "training.epochs=3", "--set", f"data.unlabelled=[{STATELESS}]")
-    step("evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--out", "on_valid")
+    step("evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--out", "on_valid", "--seen", "keep")
     step("report", "runs", "--out", "report", "--turns", 4)
     dialogue = [
         {"speaker": "user", "text": "show me a red dress"},

@@ -1,6 +1,8 @@
 """Files that the report reads, fabricated: a store and runs on it; and a reader of the pages it writes."""
 
+import hashlib
 import json
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +16,9 @@ from semantic.datasets.store.store import FILES, VERSION, open_store, sealed
 SLOTS = ["color", "type", "price"]
 NAMES = ["red dress", "blue dress", "<script>alert(1)</script>", "green boot", "photoless hat"]
 DIALOGUES = 5  # each: shopper, agent (shows products 0 and 4), shopper with a state, agent who recommends
+COUNTS = {"dialogues": DIALOGUES, "turns": 4 * DIALOGUES, "examples": DIALOGUES, "negatives": 3_000}
+MANIFEST = {"version": VERSION, "slots": SLOTS, "splits": {"test": COUNTS}, "checksums": {}}
+IDENTITY = sealed(MANIFEST)["identity"]
 PHOTO = "data:image/jpeg;base64,"
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("precision", "recall", "ndcg")]
 
@@ -57,19 +62,15 @@ def write_store(folder):
     }
     for name, columns in tables.items():
         pq.write_table(pa.table(columns), folder / f"{name}.parquet")
-    counts = {"dialogues": DIALOGUES, "turns": 4 * DIALOGUES, "examples": DIALOGUES, "negatives": 3_000}
     manifest = {
+        **MANIFEST,
         "format": "semantic-store",
-        "version": VERSION,
         "source": {"layout": "mmd-v3", "root": "somewhere"},
-        "slots": SLOTS,
         "missing_photo": "mask",
-        "splits": {"test": counts},
         "products": {"total": 5, "with_photo": 4},
         "rejected": {"photo does not decode": 1234},
         "rejected_examples": [{"where": "product 'x'", "reason": "photo does not decode"}],
         "sizes": {name: (folder / name).stat().st_size for name in FILES},
-        "checksums": {},
     }
     (folder / "manifest.json").write_text(json.dumps(sealed(manifest)))
     return open_store(folder)
@@ -93,31 +94,29 @@ def query(dialogue, ndcg):
     return row | {f"{protocol}/{metric}": float(ndcg) for protocol in ("standard", "released") for metric in METRICS}
 
 
-def write_run(root, variant="best", seed=0, *, tie_rate=0.0, dialogues=DIALOGUES, explained=None, columns=None, **more):
-    """A finished run's folder: its summary names the explanations `explained`, and each query has the `columns`."""
-    folder = root / "demo" / variant / f"seed_{seed}"
-    folder.mkdir(parents=True)
-    pq.write_table(
-        pa.Table.from_pylist([query(d, d % 2) | (columns or {}) for d in range(dialogues)]), folder / "queries.parquet"
-    )
-    values = {protocol: dict.fromkeys(METRICS, 0.4125) for protocol in ("standard", "released")}
-    epochs = [
-        {"epoch": e, "train": {"loss": 2 / e, "state_mse": 0.1 / e}, "valid": {"standard": {"ndcg@5": v}}}
-        for e, v in ((1, 0.1), (2, 0.5), (3, 0.3))
-    ]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
-    (folder / "config.yaml").write_text(f"experiment: demo\nvariant: {variant}\nmodel:\n  dim: 768\n")
-    (folder / "environment.json").write_text(json.dumps({"python": "3.11", "packages": {"torch": "2.9"}}))
-    summary = {
+def digest(*parts):
+    """A digest as stores and sets of queries have one."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def summary_of(**more):
+    """The summary of a run, each of its keys there."""
+    return {
         "experiment": "demo",
-        "variant": variant,
-        "seed": seed,
+        "variant": "best",
+        "seed": 0,
         "fold": None,
         "split": "test",
         "store": "shop",
-        "protocols": values,
-        "tie_rate": tie_rate,
-        "floors": {"tfidf context": {p: dict.fromkeys(METRICS, 0.125) for p in ("standard", "released")}},
+        "identity": IDENTITY,
+        "queries": digest("test"),
+        "seen": {"train": 0, "valid": 0},
+        "dropped": {"train": 0, "valid": 0},
+        "slots": SLOTS,
+        "explanations": [],
+        "protocols": metrics(0.4125),
+        "tie_rate": 0.0,
+        "floors": {"tfidf context": metrics(0.125)},
         "counts": {"labelled_dialogues": 900, "parameters": 12345678},
         "rejected": {"dead link": 2090},
         "best_epoch": 2,
@@ -125,8 +124,33 @@ def write_run(root, variant="best", seed=0, *, tie_rate=0.0, dialogues=DIALOGUES
         "seconds": 93.4,
         "peak_memory_mb": 1500.0,
     } | more
-    if explained is not None:
-        summary["explanations"] = explained
+
+
+def change_summary(folder, **changes):
+    """Set keys of a run's summary; None as a value is written as null."""
+    file = folder / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return folder
+
+
+def write_run(root, variant="best", seed=0, *, tie_rate=0.0, dialogues=DIALOGUES, explained=(), columns=None, **more):
+    """A finished run's folder: its summary names the explanations `explained`, and each query has the `columns`."""
+    folder = root / "demo" / variant / f"seed_{seed}"
+    folder.mkdir(parents=True)
+    rows = [query(d, d % 2) | (columns or {}) for d in range(dialogues)]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "queries.parquet")
+    values = metrics(0.4125)
+    values["standard"]["ndcg@5"] = sum(row["standard/ndcg@5"] for row in rows) / dialogues
+    epochs = [
+        {"epoch": e, "train": {"loss": 2 / e, "state_mse": 0.1 / e}, "valid": {"standard": {"ndcg@5": v}}}
+        for e, v in ((1, 0.1), (2, 0.5), (3, 0.3))
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
+    (folder / "config.yaml").write_text(f"experiment: demo\nvariant: {variant}\nmodel:\n  dim: 768\n")
+    (folder / "environment.json").write_text(json.dumps({"python": "3.11", "packages": {"torch": "2.9"}}))
+    summary = summary_of(
+        variant=variant, seed=seed, protocols=values, tie_rate=tie_rate, explanations=list(explained), **more
+    )
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 
@@ -135,26 +159,40 @@ def metrics(value):
     return {"standard": dict.fromkeys(METRICS, value), "released": dict.fromkeys(METRICS, min(1.0, value + 0.125))}
 
 
-def write_result(root, variant, seed, value, *, fold=None, tie_rate=0.0, queries=None, experiment="demo", split="test"):
-    """A finished run's folder whose every standard metric is `value`; `queries` is NDCG@5 (standard) of each query."""
+def write_result(
+    root, variant, seed, value, *, fold=None, folds=2, queries=None, first=0, config=None, floors=None, **more
+):
+    """A finished run's folder whose every standard metric is `value`; `queries` is NDCG@5 (standard) of each query, whose
+    mean then stands in the summary. Query i is of dialogue row `first` + i. `config` is further text of config.yaml;
+    "" writes no such file.
+    """
+    experiment = more.get("experiment", "demo")
     folder = root / experiment / variant / f"seed_{seed}" / ("" if fold is None else f"fold_{fold}")
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(f"experiment: {experiment}\nvariant: {variant}\n")
+    if config != "":
+        (folder / "config.yaml").write_text(
+            f"experiment: {experiment}\nvariant: {variant}\nseed: {seed}\n"
+            + (config or "data:\n  store: stores/shop\n")
+        )
+    protocols = metrics(value)
+    if queries is not None:
+        protocols["standard"]["ndcg@5"] = math.fsum(queries) / len(queries)
     summary = {
-        "experiment": experiment,
-        "variant": variant,
-        "seed": seed,
-        "fold": fold,
-        "split": split,
         "store": "stores/shop",
-        "protocols": metrics(value),
-        "tie_rate": tie_rate,
-        "floors": {"random": metrics(0.003), "tfidf context": metrics(0.134)},
+        "protocols": protocols,
+        "floors": {"random": metrics(0.003), "tfidf context": metrics(0.134)} if floors is None else floors,
+        "queries": digest(more.get("split", "test"), fold, len(queries or ())),
+        "fold": None if fold is None else {"index": fold, "count": folds, "seed": 0, "pooled": ["train", "test"]},
+        "counts": {"test_queries": len(queries)} if queries else {},
     }
-    (folder / "summary.json").write_text(json.dumps(summary))
+    (folder / "summary.json").write_text(json.dumps(summary_of(variant=variant, seed=seed, **(summary | more))))
     if queries is not None:
         rows = len(queries)
-        columns = {"dialogue_row": list(range(rows)), "turn": [7 * i for i in range(rows)], "standard/ndcg@5": queries}
+        columns = {
+            "dialogue_row": list(range(first, first + rows)),
+            "turn": [7 * i for i in range(rows)],
+            "standard/ndcg@5": [float(value) for value in queries],
+        }
         pq.write_table(pa.table(columns), folder / "queries.parquet")
     return folder
 

@@ -158,23 +158,74 @@ def no_array(file: Path) -> None:
     file.write_text("numbers")
 
 
+def cut_header(file: Path) -> None:
+    file.write_bytes(b"\x93NUMPY\x01\x00")
+
+
+def pickled(file: Path) -> None:
+    np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+
+def archive(file: Path) -> None:
+    with file.open("wb") as stream:
+        np.savez(stream, numbered(0, ROWS))
+
+
+def longer(file: Path) -> None:
+    read(file, Blocks())
+    file.write_bytes(file.read_bytes() + b"\0")
+
+
+def shorter(file: Path) -> None:
+    read(file, Blocks())
+    file.write_bytes(file.read_bytes()[:-ROW_BYTES])
+
+
 @pytest.mark.parametrize(
-    ("write", "message"),
+    ("write", "damage"),
     [
-        (other_dtype, r"expected float32 \[23, 2, 3\], got float64 \[23, 2, 3\]; delete it"),
-        (other_rows, r"expected float32 \[23, 2, 3\], got float32 \[22, 2, 3\]; delete it"),
-        (other_width, r"expected float32 \[23, 2, 3\], got float32 \[23, 6\]; delete it"),
-        (cut_short, r"expected numbers, got a file that does not read \(.*\); delete it"),
-        (empty, r"expected numbers, got a file that does not read \(No data left in file\); delete it"),
-        (no_array, r"expected numbers, got a file that does not read \(.*\); delete it"),
+        *((write, "it holds something else") for write in (other_dtype, other_rows, other_width, cut_short, empty)),
+        *((write, "it holds something else") for write in (no_array, cut_header, pickled, archive)),
+        (longer, "681 of 680 bytes"),
+        (shorter, "656 of 680 bytes"),
     ],
 )
-def test_another_array_in_its_place_is_refused_by_name(file: Path, write: Callable[[Path], None], message: str) -> None:
+def test_a_damaged_file_is_said_and_made_again(file: Path, write: Callable[[Path], None], damage: str) -> None:
     file.parent.mkdir()
     write(file)
-    with pytest.raises(DataError, match=r"of-1\.5-things\.npy: " + message) as fault:
+    blocks, progress = Blocks(), Watching()
+
+    found = read(file, blocks, progress=progress)
+
+    assert progress.said == [f"numbers: {file} is damaged ({damage}) and is made again"]
+    assert blocks.asked == BLOCKS
+    assert np.array_equal(found, numbered(0, ROWS))
+    assert np.array_equal(read(file, never), found)
+
+
+def test_a_file_that_cannot_be_read_is_no_damaged_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read(file, Blocks())
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(DataError, match=r"npy: expected to read numbers there, got: Permission denied$"):
         read(file, never)
-    assert "\n" not in str(fault.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, HEADER_BYTES + 5), byte=st.integers(0, 255), cut=st.integers(0, 3 * ROW_BYTES))
+def test_any_damage_of_header_or_length_is_mended(
+    tmp_path_factory: pytest.TempPathFactory, place: int, byte: int, cut: int
+) -> None:
+    file = tmp_path_factory.mktemp("any") / "of-1.5-things.npy"
+    read(file, Blocks())
+    content = bytearray(file.read_bytes())
+    content[min(place, HEADER_BYTES - 1)] = byte
+    file.write_bytes(content[: len(content) - cut])
+
+    assert np.array_equal(read(file, Blocks()), numbered(0, ROWS))
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, ValueError])

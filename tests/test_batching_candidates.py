@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,9 +12,11 @@ from semantic.batching.candidates import (
     _few_places,
     _many_places,
     all_candidates,
+    all_counts,
     draw_candidates,
     ragged_lists,
 )
+from semantic.batching.shards import Counts
 from semantic.datasets.batches.tensors import NONE
 
 
@@ -40,6 +43,16 @@ def test_all_candidates_are_the_positives_then_the_negatives(shop):
         assert candidates[b][positive[b]].tolist() == own
     assert all_candidates(shop, rows[:0])[0].shape == (0, 0)
     assert (candidates == NONE).any()  # evaluation has more negatives than training, so some rows are padded
+
+
+def test_all_counts_are_those_of_all_candidates(shop):
+    rows = np.array([0, len(shop.example_turns) - 1, shop.split("test").start])
+    candidates, positive = all_candidates(shop, rows)
+
+    expected = Counts.of(torch.from_numpy(positive), torch.from_numpy(candidates != NONE))
+
+    assert all_counts(shop, rows) == expected
+    assert all_counts(shop, rows[:0]) == Counts(1, 1, 1)
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,17 +2,18 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from semantic.batching.examples import Examples, select_examples
-from semantic.config.schema import DataConfig
+from semantic.batching.examples import Examples, held_out_dialogues, select_examples
+from semantic.config.schema import DataConfig, FoldConfig
 from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store, open_store
 from semantic.runtime.errors import DataError
-from tests.worlds import STATELESS, UNLABELLED, changed_copy
+from tests.worlds import STATELESS, UNLABELLED, changed_copy, reseal
 
 
 def dialogues(store: Store, rows: np.ndarray) -> set[int]:
@@ -128,7 +129,7 @@ def test_folds_test_every_dialogue_once_and_never_train_on_it(shop):
     tested: list[int] = []
     for fold in range(3):
         examples = select_examples(
-            shop, DataConfig(labelled_share=0.5, unlabelled=(STATELESS,)), folds_of=3, fold=fold, seed=7
+            shop, DataConfig(labelled_share=0.5, unlabelled=(STATELESS,), fold=FoldConfig(count=3, index=fold, seed=7))
         )
         own_unlabelled = set(examples.unlabelled) - of_split(shop, STATELESS)
         parts = [set(examples.labelled), own_unlabelled, set(examples.valid), set(examples.test)]
@@ -143,7 +144,7 @@ def test_folds_test_every_dialogue_once_and_never_train_on_it(shop):
 
 def test_folds_follow_their_seed(shop):
     def fold(seed: int) -> Examples:
-        return select_examples(shop, DataConfig(), folds_of=3, fold=0, seed=seed)
+        return select_examples(shop, DataConfig(fold=FoldConfig(count=3, seed=seed)))
 
     assert np.array_equal(fold(1).test, fold(1).test)
     assert len({tuple(fold(seed).test.tolist()) for seed in range(5)}) > 1
@@ -152,10 +153,10 @@ def test_folds_follow_their_seed(shop):
 def emptied(shop: Store, out: Path, split: str, heir: str) -> Store:
     """The shop with all examples of `split` counted to its neighbour `heir`."""
     path = changed_copy(shop.path, out)
-    manifest = json.loads((path / "manifest.json").read_text())
-    manifest["splits"][heir]["examples"] += manifest["splits"][split]["examples"]
-    manifest["splits"][split]["examples"] = 0
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    splits = json.loads((path / "manifest.json").read_text())["splits"]
+    splits[heir]["examples"] += splits[split]["examples"]
+    splits[split]["examples"] = 0
+    reseal(path, splits=splits)
     return open_store(path)
 
 
@@ -183,3 +184,69 @@ def test_no_state_used_and_no_d_p_leaves_nothing_to_train_on(shop):
 def test_a_split_that_is_used_as_another_cannot_be_unlabelled_too(shop, split):
     with pytest.raises(DataError, match=rf"data.unlabelled: expected splits other than .* got '{split}'"):
         select_examples(shop, DataConfig(unlabelled=(split,)))
+
+
+def test_pooled_splits_are_those_that_are_divided(shop):
+    examples = select_examples(shop, DataConfig(fold=FoldConfig(count=3, pooled=("train",))))
+    parts = (examples.labelled, examples.unlabelled, examples.valid, examples.test)
+    assert set(np.concatenate(parts)) == of_split(shop, "train")
+
+
+@pytest.fixture(scope="module")
+def twins(shop: Store, tmp_path_factory) -> Store:
+    """The shop, where one dialogue each of train, of valid and of the stateless says what one of test says, and one of
+    train what another of valid says."""
+    names = ("train", "valid", "test", STATELESS)
+    train, valid, test, stateless = (sorted(dialogues(shop, np.array(shop.split(name).examples))) for name in names)
+    digests = np.array(shop.dialogue_digests)
+    digests[[train[0], valid[0], stateless[1]]] = digests[test[0]]
+    digests[train[2]] = digests[valid[1]]
+    path = tmp_path_factory.mktemp("twins") / "store"
+    return open_store(changed_copy(shop.path, path, dialogue_digests=digests))
+
+
+def test_a_dialogue_on_two_sides_is_refused_by_name(twins):
+    with pytest.raises(
+        DataError, match=r"found 2 of training again in validation or test and 1 of validation again in test"
+    ) as caught:
+        select_examples(twins, DataConfig())
+    assert re.search(r"first: '\d+' of split train, '\d+' of split valid, '\d+' of split test\)", str(caught.value))
+    assert "data.overlap=drop" in str(caught.value)
+
+
+def test_a_dialogue_on_two_sides_is_dropped_from_the_first_and_counted(twins):
+    config = DataConfig(overlap="drop", unlabelled=(STATELESS,), labelled_share=0.5)
+    examples = select_examples(twins, config)
+    sides = [
+        set(twins.dialogue_digests[sorted(dialogues(twins, rows))])
+        for rows in (examples.training, examples.valid, examples.test)
+    ]
+    assert set(examples.test) == of_split(twins, "test")
+    assert examples.dropped == {"train": 3, "valid": 1}
+    assert sides[0].isdisjoint(sides[1] | sides[2])
+    assert sides[1].isdisjoint(sides[2])
+    held = set(held_out_dialogues(twins, examples))
+    assert held > dialogues(twins, examples.valid) | dialogues(
+        twins, examples.test
+    )  # the twins in train are held out too
+    assert held.isdisjoint(dialogues(twins, examples.training))
+
+
+@pytest.mark.parametrize(("valid", "test"), [("test", "test"), ("valid", "train"), ("train", "test")])
+def test_one_split_on_two_sides_is_refused_and_cannot_be_dropped_whole(shop, valid, test):
+    with pytest.raises(DataError, match="expected every dialogue on one side"):
+        select_examples(shop, DataConfig(valid=valid, test=test))
+    with pytest.raises(DataError, match="found none after dialogues on two sides were dropped"):
+        select_examples(shop, DataConfig(valid=valid, test=test, overlap="drop"))
+
+
+@pytest.mark.parametrize("unannotated", ["unlabelled", "unset"])
+def test_a_turn_that_was_never_annotated_is_labelled_only_where_asked(shop, tmp_path, unannotated):
+    row = shop.split("train").start
+    states = np.array(shop.turn_states)
+    states[shop.example_turns[row, 1] - 1] = NONE
+    store = open_store(changed_copy(shop.path, tmp_path / "store", turn_states=states))
+    examples = select_examples(store, DataConfig(unannotated=unannotated))
+    assert (row in examples.labelled) == (unannotated == "unset")
+    assert (row in examples.unlabelled) == (unannotated == "unlabelled")
+    assert row not in select_examples(store, DataConfig(unannotated=unannotated, partial="none")).unlabelled

@@ -2,23 +2,29 @@
 
 import copy
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from tokenizers import Tokenizer
 
 from semantic.batching.features import photo_features, read_features
 from semantic.batching.inputs import Inputs, InputSpec
-from semantic.batching.opening import open_batches
+from semantic.batching.opening import open_batches, products_digest
 from semantic.batching.pieces import read_pieces
+from semantic.config.loading import make_config
 from semantic.datasets.batches.builder import BatchBuilder
-from semantic.datasets.store.store import Store
+from semantic.datasets.store.store import Store, open_store
 from semantic.encoders.image import Backbone
 from semantic.encoders.vocabulary import train_wordpiece
+from semantic.models.building import build_model
 from semantic.runtime.errors import DataError, UserError
 from semantic.runtime.progress import Progress
+from tests.worlds import TWO_TOWER, changed_copy, reseal, tiny_values
 
 CPU = torch.device("cpu")
 COLOURS = 48  # the width of `shop_features`
@@ -104,6 +110,41 @@ def test_a_model_without_tokenizer_is_refused(shop):
         open_batches(shop, spec(shop.slots), Inputs(), None, CPU, Progress())
 
 
+def test_features_of_a_store_of_other_products_are_refused(shop, shop_features, tokenizer, tmp_path):
+    """As many products in another order: the length of the file tells nothing."""
+    copy_of = changed_copy(shop.path, tmp_path / "store")
+    table = pq.read_table(copy_of / "products.parquet")
+    pq.write_table(table.take([1, 0, *range(2, len(table))]), copy_of / "products.parquet")
+    reseal(copy_of)
+    other = open_store(copy_of)
+    trained = replace(spec(shop.slots, COLOURS), products=products_digest(shop))
+    message = (
+        f"model.image.features {shop_features}: expected the products that the model was trained on, whose features these are, "
+        f"found others, or another order, in {other.path}"
+    )
+
+    def open_on(store: Store, described: InputSpec) -> BatchBuilder:
+        return open_batches(store, described, Inputs(photos=shop_features), tokenizer, CPU, Progress())
+
+    with pytest.raises(DataError, match=re.escape(message)):
+        open_on(other, trained)
+    assert len(open_on(shop, trained).photos) == shop.num_products
+    before_this_was_kept = replace(trained, products=None)
+    assert len(open_on(other, before_this_was_kept).photos) == shop.num_products
+    changed = pa.array([f"{text} again" for text in table["text"].to_pylist()])
+    pq.write_table(table.set_column(table.column_names.index("text"), "text", changed), copy_of / "products.parquet")
+    reseal(copy_of)
+    assert len(open_on(open_store(copy_of), trained).photos) == shop.num_products  # their photos are the same
+
+
+def test_a_model_knows_the_products_that_its_features_file_is_of(shop, shop_features):
+    with_file = build_model(make_config(tiny_values(shop.path, shop_features)), shop, lambda _: None)
+    without = build_model(make_config(tiny_values(shop.path, model=TWO_TOWER)), shop, lambda _: None)
+
+    assert with_file.spec.products == products_digest(shop)
+    assert without.spec.products is None
+
+
 def other_length(features: np.ndarray) -> np.ndarray:
     return features[1:]
 
@@ -127,8 +168,29 @@ def test_a_file_that_holds_no_features_of_this_store_is_refused(shop, shop_featu
 
 
 def test_a_features_file_that_does_not_read_is_refused(shop, tmp_path: Path):
-    with pytest.raises(DataError, match=r"absent.npy: expected a .npy array, got: .*No such file"):
+    with pytest.raises(DataError, match=r"absent.npy: expected a .npy array, got: none there"):
         read_features(str(tmp_path / "absent.npy"), shop)
     (tmp_path / "words.npy").write_text("no array")
     with pytest.raises(DataError, match=r"words.npy: expected a .npy array, got: "):
         read_features(str(tmp_path / "words.npy"), shop)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\x04\x00{{{\n", b"\x93NUMPY\x03\x00\xff\xff\xff\x7f", b"PK\x03\x04"],
+)
+def test_a_features_file_that_is_empty_cut_or_foreign_is_one_line(shop, tmp_path: Path, content: bytes):
+    """numpy raises EOFError of an empty one, which a terminal's reader would take for the end of its input."""
+    (tmp_path / "cut.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"model.image.features .*cut.npy: expected a .npy array, got: ") as raised:
+        read_features(str(tmp_path / "cut.npy"), shop)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_archive_and_a_folder_are_no_features_file(shop, tmp_path: Path):
+    with (tmp_path / "several.npy").open("wb") as stream:
+        np.savez(stream, np.zeros(3))
+    with pytest.raises(DataError, match=r"several.npy: expected a .npy array, got: "):
+        read_features(str(tmp_path / "several.npy"), shop)
+    with pytest.raises(DataError, match=r": expected a .npy array, got: a folder"):
+        read_features(str(tmp_path), shop)

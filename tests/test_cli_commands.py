@@ -134,8 +134,8 @@ def test_folds_are_runs_beside_each_other_in_one_table(way, monkeypatch, capsys)
     said = capsys.readouterr().out
     assert [f"fold {i} of 3" in said for i in (1, 2, 3)] == [True] * 3
     folder = way.folder / "runs" / "tiny" / "crossed" / "seed_0"
-    assert sorted(p.name for p in folder.iterdir()) == ["fold_0", "fold_1", "fold_2"]
-    assert "(n=3)" in said
+    assert sorted(p.name for p in folder.iterdir()) == ["fold_0_of_3", "fold_1_of_3", "fold_2_of_3"]
+    assert "(3 folds)" in said
     assert said.rstrip().endswith("run: runs/tiny/crossed/seed_0")
 
 
@@ -157,4 +157,4 @@ def test_an_evaluation_is_not_another_run_of_the_table(way, monkeypatch, capsys)
     for words in (["evaluate", RUN], ["report", "runs/tiny/base", "--out", "again"]):
         monkeypatch.setattr(sys, "argv", ["semantic", *words])
         cli.main()
-    assert "(n=1)" in capsys.readouterr().out.split("standard protocol")[-1]
+    assert "(1 seed)" in capsys.readouterr().out.split("standard protocol")[-1]

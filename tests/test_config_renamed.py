@@ -58,12 +58,12 @@ def test_no_key_is_both_renamed_and_gone():
 @pytest.mark.parametrize("old", [old for old in GONE if is_key(old.split("."), SECTIONS["semantic_small_data"])])
 def test_a_key_that_moved_to_a_model_is_a_key_there(old):
     config = make_config(
-        {"model": {"name": "semantic_small_data"}}, [f"{old}=0.25" if "text" not in old else f"{old}=1"]
+        {"model": {"name": "semantic_small_data"}}, [f"{old}=true" if old == "model.text.completion" else f"{old}=0.25"]
     )
     value = config
     for key in old.split("."):
         value = getattr(value, key)
-    assert value == (1 if "text" in old else 0.25)
+    assert value == (True if old == "model.text.completion" else 0.25)
 
 
 def test_old_keys_come_with_all_other_faults():

@@ -169,7 +169,7 @@ def test_bounds_and_choices_are_said_in_words():
     page = configuration.configuration_page()
 
     assert "| `data.labelled_share` | number, >= 0, <= 1 | `1.0` |" in page
-    assert "| `training.threads` | integer, > 0 or null | `null` |" in page
+    assert "| `training.threads` | integer, > 0, <= 1000 or null | `null` |" in page
     assert "| `training.selection` | `ndcg@5` or `loss_or_ndcg@5` | `ndcg@5` |" in page
 
 

@@ -138,7 +138,7 @@ def test_one_wrong_weight_is_enough_to_refuse(tmp_path, resnet, fault, count):
 
 def test_weights_that_are_no_file_or_no_safetensors_are_refused(tmp_path, resnet):
     file = tmp_path / "broken.safetensors"
-    with pytest.raises(BackboneError, match=r"expected a safetensors file or 'pretrained', got '.*', which is no file"):
+    with pytest.raises(BackboneError, match=r"expected a safetensors file or 'pretrained', got '.*', found none there"):
         resnet.load(str(file))
     file.write_bytes(b"not tensors")
     with pytest.raises(

@@ -13,6 +13,7 @@ from semantic.evaluation import floors as module
 from semantic.evaluation.floors import context_text, floors
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress
+from tests.worlds import Listener
 
 RED_DRESS, BLUE_DRESS, GREEN_BOOT, BLUE_BOOT, NOTHING = range(5)
 
@@ -149,8 +150,18 @@ def test_the_weights_are_fitted_once_and_a_bar_counts_the_queries(monkeypatch):
     assert moved == [("floors", done, total, total) for at in range(0, total, 7) for done in (at + 5, at + 7)]
 
 
-def test_an_empty_split_and_a_catalogue_without_texts_are_refused():
+def test_a_catalogue_without_words_has_no_floor_by_words_and_says_so():
+    said = Listener()
+
+    found = floors(FakeStore([(["a", "b"], [0], [1])], product_texts=["", "a ?"]), [0], [0], progress=said)
+
+    assert list(found) == ["random", "popularity"]
+    assert len(said.said) == 1
+    assert said.said[0].endswith(
+        "fake: expected a word in the products' texts, found none; there is no floor by TF-IDF"
+    )
+
+
+def test_an_empty_split_is_refused():
     with pytest.raises(DataError, match=r"fake: expected at least one query to rank floors for, found none"):
         floors(FakeStore([(["a", "b"], [0], [1])]), [], [])
-    with pytest.raises(DataError, match=r"fake: expected products with texts .*, found no word in any"):
-        floors(FakeStore([(["a", "b"], [0], [1])], product_texts=["", ""]), [0], [])

@@ -24,7 +24,7 @@ from semantic.models.building import build_model
 from semantic.models.interface import Model
 from semantic.runtime.distributed import Processes
 from semantic.runtime.progress import Progress
-from tests.worlds import SMALL_DATA, TWO_TOWER, changed_copy, tiny_values
+from tests.worlds import SMALL_DATA, TWO_TOWER, Listener, changed_copy, tiny_values
 
 CPU = torch.device("cpu")
 CLOSE = {"atol": 1e-5, "rtol": 0}
@@ -232,6 +232,10 @@ def test_several_processes_encode_each_product_once_and_all_get_all(catalogue, e
     assert left_in(builder.store) == before
 
 
+A_FEW = [0, 5, 11, 16, 22, 27, 33, 39]
+"""Products of forty that kept rows are compared by."""
+
+
 def files(store: Store) -> set[str]:
     return {path.name for path in (store.path / "vectors").glob("*.npy")}
 
@@ -262,7 +266,7 @@ def test_stored_index_are_those_of_the_whole_catalogue_computed_once(model_and_b
     assert [product for call in encoded for product in call] == list(range(40))
     encoded.clear()
     assert torch.equal(stored(model, builder, batch_size=1009).rows, found.rows)
-    assert encoded == []
+    assert encoded == [A_FEW]
     assert len(files(store)) == 1
 
 
@@ -275,8 +279,48 @@ def test_a_saved_model_finds_the_rows_of_its_weights(model_and_builder, store, e
 
     again = stored(loaded, loaded.open_batches(store, dialogues=False))
 
-    assert encoded == []
+    assert encoded == [A_FEW]
     assert torch.equal(again.rows, first.rows)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int32])
+def test_kept_rows_that_the_model_does_not_give_are_computed_anew(
+    model_and_builder, store, encoded, monkeypatch, dtype
+):
+    """The code of a model may change, and its weights and configuration stay as they were."""
+    model, builder = model_and_builder
+    before = model.encode_products
+    model.product_dtype = dtype
+    monkeypatch.setattr(model, "encode_products", lambda products: 9 * before(products))
+    stored(model, builder)
+    (file,) = files(store)
+    monkeypatch.setattr(model, "encode_products", lambda products: 10 * before(products))
+    encoded.clear()
+    said = Listener()
+
+    found = stored_index(model, builder, sizes(7, "no"), said)
+
+    assert said.said == [
+        f"{store.path / 'vectors' / file}: expected the product vectors of this model, found others; they are computed anew"
+    ]
+    assert encoded[0] == A_FEW
+    assert [product for call in encoded[1:] for product in call] == list(range(40))
+    expected = 10 * at_once(model, builder, np.arange(40)) / 10
+    torch.testing.assert_close(found.rows, expected.to(dtype), atol=0.01, rtol=0)
+    assert files(store) == {file}
+    encoded.clear()
+    stored(model, builder)
+    assert encoded == [A_FEW]
+
+
+def test_rounding_of_another_device_leaves_kept_rows_as_they_are(model_and_builder, encoded, monkeypatch):
+    model, builder = model_and_builder
+    first, before = stored(model, builder), model.encode_products
+    monkeypatch.setattr(model, "encode_products", lambda products: before(products) * (1 + 1e-4))
+    encoded.clear()
+
+    assert torch.equal(stored(model, builder).rows, first.rows)
+    assert encoded == [A_FEW]
 
 
 def other_weights(model: Model, store: Store) -> None:

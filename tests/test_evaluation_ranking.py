@@ -21,8 +21,10 @@ from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate, evalua
 from semantic.models.building import build_model
 from semantic.models.interface import Explanation, Loss, Model, ProductRows, query_tensor
 from semantic.models.losses import hinge_loss
+from semantic.models.semantic.joint import ranking_term
 from semantic.runtime.errors import DataError, UserError
-from tests.worlds import TWO_TOWER, changed_copy, tiny_values
+from tests.small_world import whole
+from tests.worlds import SMALL_DATA, TWO_TOWER, changed_copy, reseal, tiny_values
 
 METRICS = [f"{name}@{k}" for k in (5, 10, 20) for name in ("precision", "recall", "ndcg")]
 MEASURED = [f"{protocol}/{name}" for protocol in ("standard", "released") for name in METRICS]
@@ -116,15 +118,49 @@ def test_the_protocols_are_means_over_the_queries(evaluation, naive_scores, shop
     assert evaluation.tie_rate == 0
 
 
-def test_the_loss_is_the_hinge_over_all_pairs(model, builder, shop):
-    rows = np.array(shop.split("test").examples)
-    found = evaluate_examples(model, builder, rows, EvaluationConfig(batch_size=4)).loss
+RANKINGS = {
+    "the paper's": {},
+    "a margin": {"loss": {"ranking": {"margin": 0.3}}},
+    "softmax": {"loss": {"ranking": {"kind": "sampled_softmax", "scale": 7.0}}},
+    "small data": SMALL_DATA,
+}
 
-    candidates, positive = all_candidates(shop, rows)
-    batch = builder.batch(rows, candidates, positive)
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("name", RANKINGS)
+def test_the_loss_is_the_runs_own_ranking_loss_over_all_candidates(shop, shop_features, name, batch_size):
+    values = tiny_values(shop.path, shop_features)
+    values["model"] = {**(SMALL_DATA if name == "small data" else values["model"]), **RANKINGS[name]}
+    values["model"]["image"] = {"features": str(shop_features)}
+    config = make_config(values)
+    made = build_model(config, shop, lambda _: None).eval()
+    if made.log_scale is not None:
+        torch.nn.init.constant_(made.log_scale, math.log(11.0))  # as training may have left it
+    builder, rows = made.open_batches(shop), np.array(shop.split("test").examples)
+
+    found = evaluate_examples(made, builder, rows, EvaluationConfig(batch_size=batch_size)).loss
+
+    batch = builder.batch(rows, *all_candidates(shop, rows))
     with torch.no_grad():
-        query, rows_of_all = model.encode_query(batch.contexts), model.encode_products(batch.products)
-        expected = hinge_loss(model.scores(query, rows_of_all, batch.candidates), batch.positive, batch.keep)
+        products = ProductRows.of(made.encode_products(batch.products), batch.candidates)
+        match = made.match(made.encode_query(batch.contexts), products)
+        expected = ranking_term(match, whole(batch), config.model.loss.ranking)
+    assert found == pytest.approx(float(expected), abs=2e-5)
+    if name != "the paper's":
+        with torch.no_grad():
+            assert found != pytest.approx(float(hinge_loss(match.relevance, batch.positive, batch.keep)), abs=1e-2)
+
+
+def test_the_loss_of_a_model_that_names_none_is_the_hinge(shop):
+    made = build_model(make_config(tiny_values(shop.path, model=TWO_TOWER)), shop, lambda _: None).eval()
+    builder, rows = made.open_batches(shop), np.array(shop.split("test").examples)
+
+    found = evaluate_examples(made, builder, rows, EvaluationConfig(batch_size=4)).loss
+
+    batch = builder.batch(rows, *all_candidates(shop, rows))
+    with torch.no_grad():
+        query, products = made.encode_query(batch.contexts), made.encode_products(batch.products)
+        expected = hinge_loss(made.scores(query, products, batch.candidates), batch.positive, batch.keep)
     assert found == pytest.approx(float(expected), abs=1e-5)
 
 
@@ -307,9 +343,8 @@ def test_a_split_that_is_not_there_or_empty_is_named(model, shop, tmp_path):
     with pytest.raises(DataError, match="expected a split of train, valid, test, v2_train, found 'dev'"):
         evaluate(model, shop, "dev")
     path = changed_copy(shop.path, tmp_path / "store")
-    manifest = json.loads((path / "manifest.json").read_text())
-    manifest["splits"]["extra"] = dict.fromkeys(manifest["splits"]["test"], 0)
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    splits = json.loads((path / "manifest.json").read_text())["splits"]
+    reseal(path, splits=splits | {"extra": dict.fromkeys(splits["test"], 0)})
     with pytest.raises(DataError, match="expected examples in split 'extra', found none"):
         evaluate(model, open_store(path), "extra")
 
@@ -321,8 +356,9 @@ def test_a_model_without_tokenizer_is_refused(shop, shop_features):
         evaluate(made, shop)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeypatch, batch_size):
+def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeypatch, batch_size, value):
     rows = np.array(shop.split("test").examples)
     broken = 2
     original, done = model.score, 0
@@ -332,12 +368,12 @@ def test_a_score_that_is_no_number_names_its_query(model, builder, shop, monkeyp
         found = original(query, products)
         first, done = done, done + len(found)
         if first <= broken < done:
-            found[broken - first, 0] = torch.nan
+            found[broken - first, 1] = value
         return found
 
     monkeypatch.setattr(model, "score", score)
     dialogue, turn = (int(value) for value in shop.example_turns[rows[broken]])
     place = turn - int(shop.dialogue_first_turn[dialogue])
-    message = f"dialogue '{shop.dialogue_names[dialogue]}' turn {place}: expected a number as every candidate's score"
+    message = f"dialogue '{shop.dialogue_names[dialogue]}' turn {place}: expected a number as every candidate's score, got {value}$"
     with pytest.raises(ScoreError, match=message):
         evaluate_examples(model, builder, rows, EvaluationConfig(batch_size=batch_size))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic.metrics.significance import FLIPS, holm, paired_test, paired_tests
+from semantic.metrics.significance import FLIPS, difference_tests, holm, paired_test, paired_tests
 
 
 def enumerated(differences):
@@ -94,8 +94,24 @@ def test_ten_variants_on_1200_dialogues_take_seconds():
 
 
 def test_values_that_are_not_paired_are_refused():
-    with pytest.raises(ValueError, match="one value of each method and one group a query, got 3, 2 and 3"):
+    with pytest.raises(ValueError, match="1: expected 3 values, one a query, got 2"):
         paired_test(np.zeros(3), np.zeros(2), [0, 1, 2])
+    with pytest.raises(ValueError, match="a: expected 3 differences, one a query, got 2"):
+        difference_tests({"a": np.zeros(2)}, [0, 1, 2])
+
+
+def test_a_value_that_is_no_number_has_no_p():
+    with pytest.raises(ValueError, match=r"\(0, 1\): expected finite differences, got nan"):
+        paired_test([1.0, math.nan], [0.0, 0.0], [0, 1])
+    with pytest.raises(ValueError, match="a: expected finite differences, got inf"):
+        difference_tests({"a": [0.0, math.inf]}, [0, 1])
+
+
+def test_differences_are_tested_each_by_itself():
+    generator = np.random.default_rng(0)
+    groups, one, two = [0, 0, 1, 2, 3], generator.normal(size=5), generator.normal(size=5)
+    found = difference_tests({"one": one, "two": two}, groups)
+    assert found == {"one": paired_test(one, np.zeros(5), groups), "two": paired_test(two, np.zeros(5), groups)}
 
 
 def test_holm_on_a_worked_case():

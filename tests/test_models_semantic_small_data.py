@@ -1,10 +1,12 @@
 """The model for small data against loops, its choices, and its groups of parameters."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
+from semantic.batching.shards import Counts
 from semantic.config.errors import ConfigError
 from semantic.dst.state import GoldValues
 from semantic.models.interface import ProductRows
@@ -267,3 +269,16 @@ def test_every_trained_parameter_is_in_one_group_and_gates_in_their_own(rate):
     gates = {"photo_gate", "context.photo_position", "context.sink", "state.student.position", "state.student.unset"}
     assert set(held[1]) == gates
     assert [group["lr"] for group in groups] == [0.125, rate or 0.125]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_ranking_loss_of_saturated_scores_is_finite(model, dtype):
+    scores = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, 0.3]], dtype=dtype)  # tanh of 10 is 1 in float32
+    positive = torch.tensor([[True, False, False], [True, False, False]])
+    keep = torch.tensor([[True, True, True], [True, True, False]])
+
+    found = model.to(dtype).ranking_loss(scores, positive, keep, Counts.of(positive, keep))
+
+    farthest = 2 * math.atanh(1 - torch.finfo(dtype).eps) * model.log_scale.exp().item()
+    # Level with one negative: log 2. As far below one as there is room: that distance.
+    assert found.item() == pytest.approx((math.log(2) + farthest) / 2, rel=1e-4)

@@ -3,9 +3,12 @@
 import pytest
 
 from semantic.report.explanations import Explanation, explanations_of_products, explanations_of_query
+from semantic.runs.summary import NamedExplanation
 from semantic.runtime.errors import DataError
 
-NAMED = [{"title": "parts", "labels": ["hem", "fit", "cut"], "query": ["words", "photo"], "products": ["text", "look"]}]
+NAMED = [
+    NamedExplanation(title="parts", labels=("hem", "fit", "cut"), query=("words", "photo"), products=("text", "look"))
+]
 ROW = {
     "explain/parts/query/words": [0.5, 0.375, 0.125],
     "explain/parts/query/photo": [1.0, 0.0, 0.0],
@@ -36,7 +39,7 @@ def test_a_query_shows_its_sources_the_best_product_and_the_first_hit(hits, name
     assert table.columns == ("words", "photo", *(f"{name} {source}" for name in names for source in ("text", "look")))
     for i, (label, weights) in enumerate(table.rows):
         products = [ROW[f"explain/parts/top/{source}"][place][i] for place in places for source in ("text", "look")]
-        assert label == NAMED[0]["labels"][i]
+        assert label == NAMED[0].labels[i]
         assert weights == (ROW["explain/parts/query/words"][i], ROW["explain/parts/query/photo"][i], *products)
 
 

@@ -6,9 +6,8 @@ import re
 
 import numpy as np
 
-from semantic.report.exporting import to_csv, to_latex, to_markdown, write
-from semantic.report.frame import COLUMNS
-from semantic.report.tables import table
+from semantic.report.exporting import to_csv, to_latex, to_markdown
+from semantic.report.tables import COLUMNS, table
 from semantic.runs.reading import load_runs
 from tests.report_files import METRICS, write_result
 
@@ -54,7 +53,7 @@ def test_the_markdown_has_a_table_a_protocol_with_equal_rows(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 * (2 + 3)
     assert {line.count("|") for line in lines} == {len(METRICS) + 2}
-    assert "| best (n=2) | 45.0 ± 7.1 |" in text
+    assert "| best (2 seeds) | 45.0 ± 7.1 |" in text
     assert "| *random* | 0.3 |" in text
 
 
@@ -66,33 +65,22 @@ def test_the_latex_has_a_booktabs_table_a_protocol(tmp_path):
 
     for rule in ("toprule", "midrule", "bottomrule"):
         assert text.count(f"\\{rule}") == 2
-    assert re.findall(r"\\label\{(.*)\}", text) == ["tab:shop-test-standard", "tab:shop-test-released"]
+    assert re.findall(r"\\label\{(.*)\}", text) == ["tab:shop-test-split-standard", "tab:shop-test-split-released"]
     assert text.count("\\begin{table}") == text.count("\\end{table}") == 2
     assert " & P@5 & R@5 & N@5 & P@10" in text
     rows = [line for line in text.splitlines() if line.endswith("\\\\")]
     assert {line.count("&") for line in rows} == {len(METRICS)}
-    assert r"best (n=2) & 45.0 $\pm$ 7.1 &" in text
+    assert r"best (2 seeds) & 45.0 $\pm$ 7.1 &" in text
     assert r"\emph{random} & 0.3 &" in text
     assert text.splitlines()[-1].startswith("% Floors learn nothing.")
 
 
 def test_names_are_escaped_where_a_format_has_signs_of_its_own(tmp_path):
-    write_result(tmp_path, "a_b|50%", 0, 0.4, queries=[1.0] * 11)
-    write_result(tmp_path, "c", 0, 0.2, queries=[0.0] * 11)
+    write_result(tmp_path, "a_b", 0, 0.4, queries=[1.0] * 11, config="c: '|50%'")
+    write_result(tmp_path / "other", "a_b", 0, 0.2, queries=[0.0] * 11, config="c: '&'")
     result = table(load_runs([tmp_path]))
 
-    assert r"| a  a_b\|50% (n=1) |" in to_markdown(result)
+    assert r"| a  a_b [c=\|50%] (1 seed) |" in to_markdown(result)
     latex = to_latex(result)
-    assert r"a  a\_b|50\% (n=1) & 40.0 & 40.0 & 40.0$^{b}$ & 40.0" in latex
+    assert r"a  a\_b [c=|50\%] (1 seed) & 40.0 & 40.0 & 100.0$^{b}$ & 40.0" in latex
     assert not re.search(r"(?<!\\)%", "\n".join(line for line in latex.splitlines() if not line.startswith("%")))
-
-
-def test_all_three_files_are_written_and_named(tmp_path):
-    write_result(tmp_path / "runs", "best", 0, 0.4)
-    result = table(load_runs([tmp_path / "runs"]))
-
-    files = write(result, tmp_path / "out")
-
-    assert [file.name for file in files] == ["table.md", "table.tex", "table.csv"]
-    assert [file.read_text() for file in files] == [to_markdown(result), to_latex(result), to_csv(result)]
-    assert sorted((tmp_path / "out").iterdir()) == sorted(files)

@@ -1,20 +1,19 @@
 """What the figures of runs show: a line a run, the kept epoch, every term of the loss, names as they are."""
 
 import json
+import math
 from xml.etree import ElementTree
 
 import pytest
 
 from semantic.report.figures import loss_terms, validation_curves, write_figures
+from semantic.runs.grouping import group_runs
 from semantic.runs.reading import load_runs
 from tests.report_files import write_run
 
 
 def by_variant(folder):
-    variants = {}
-    for run in load_runs([folder]):
-        variants.setdefault(run.name, []).append(run)
-    return variants
+    return {group.name: group for group in group_runs(load_runs([folder]))[0]}
 
 
 def words(file):
@@ -37,7 +36,7 @@ def test_a_run_without_epochs_has_no_curves(tmp_path):
     (write_run(tmp_path) / "metrics.jsonl").unlink()
     variants = by_variant(tmp_path)
     assert validation_curves(variants) == []
-    assert loss_terms(variants["demo/best"], 0) == []
+    assert loss_terms(variants["demo/best"].runs, 0) == []
     assert write_figures(variants, tmp_path / "figures") == []
     assert not (tmp_path / "figures").exists()
 
@@ -48,7 +47,7 @@ def test_terms_are_of_both_parts_of_an_epoch_and_of_all_runs(tmp_path):
     epochs = [{"epoch": e, "train": {"loss": 4 / e}, "train_unlabelled": {"loss": 1 / e}} for e in (1, 2)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
 
-    terms = loss_terms(by_variant(tmp_path)["demo/best"], 5)
+    terms = loss_terms(by_variant(tmp_path)["demo/best"].runs, 5)
 
     assert [(term.name, len(term.curves)) for term in terms] == [
         ("loss", 2),
@@ -76,10 +75,30 @@ def test_the_files_carry_titles_and_a_legend(tmp_path):
 
 
 def test_names_with_signs_of_matplotlib_and_svg_stand_as_they_are(tmp_path):
-    (write_run(tmp_path / "runs") / "summary.json").write_text(
-        json.dumps(load_runs([tmp_path / "runs"])[0].summary | {"experiment": "_$x$<b>", "variant": "../../&"})
-    )
-    files = write_figures(by_variant(tmp_path / "runs"), tmp_path / "figures")
+    write_run(tmp_path / "runs")
+    name = "_$x$<b>/../../& [a=\u5341]"
+    files = write_figures({name: by_variant(tmp_path / "runs")["demo/best"]}, tmp_path / "figures")
     assert all(file.parent == tmp_path / "figures" for file in files)
-    assert "_$x$<b>/../../&" in words(files[0])
-    assert "Terms of the loss by epoch, _$x$<b>/../../&" in words(files[2])
+    assert name in words(files[0])
+    assert f"Terms of the loss by epoch, {name}" in words(files[2])
+
+
+def test_names_that_make_one_file_name_make_two_files(tmp_path):
+    write_run(tmp_path / "runs")
+    group = by_variant(tmp_path / "runs")["demo/best"]
+    groups = dict.fromkeys(("demo/best", "demo:best", "x" * 300, "x" * 301), group)
+    files = write_figures(groups, tmp_path / "figures")
+    assert len({file.name for file in files}) == 2 * (1 + len(groups))
+    assert all(len(file.name) < 255 for file in files)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, 1e31])
+def test_terms_that_are_no_numbers_are_shown_without_a_curve(tmp_path, value):
+    folder = write_run(tmp_path / "runs")
+    lines = [{"epoch": e, "train": {"loss": value, "sta\x1bte": 1.0}} for e in (1, 2)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    groups = by_variant(tmp_path / "runs")
+    terms = loss_terms(groups["demo/best"].runs, 0)
+    assert [term.name for term in terms] == ["loss", "sta\\x1bte"]
+    files = write_figures(groups, tmp_path / "figures")
+    assert "sta\\x1bte" in words(files[0])  # as XML: a control character would break the file

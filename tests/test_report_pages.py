@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 
 import numpy as np
@@ -10,15 +11,29 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from semantic.report.pages import duration, inspect_page, recommend_page, report_page
+from semantic.report.pages import duration, inspect_page, recommend_page
+from semantic.report.tables import table
+from semantic.report.writing import write_report
 from semantic.runs.reading import load_runs
 from semantic.runtime.errors import DataError
-from tests.report_files import DIALOGUES, PHOTO, Page, query, write_run, write_store
+from tests.report_files import DIALOGUES, PHOTO, Page, change_summary, digest, metrics, query, write_run, write_store
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("data") / "shop")
+
+
+def report(runs, store, folder, **more):
+    """The page of the runs under `runs`, written into `folder`."""
+    return Page(write_report(table(load_runs([runs])), store, folder, **more)[-1])
+
+
+def set_compared(folder, value):
+    """Let the summary have the NDCG@5 that its queries have."""
+    protocols = json.loads((folder / "summary.json").read_text())["protocols"]
+    protocols["standard"]["ndcg@5"] = value
+    change_summary(folder, protocols=protocols)
 
 
 def assert_stands_alone(page):
@@ -32,10 +47,10 @@ def colour_of(source):
 
 
 def test_the_report_shows_table_curves_facts_and_gallery(store, tmp_path):
-    write_run(tmp_path, "best", 0)
-    write_run(tmp_path, "paper", 0, tie_rate=0.25)
+    write_run(tmp_path / "runs", "best", 0)
+    write_run(tmp_path / "runs", "paper", 0, tie_rate=0.25)
 
-    page = Page(report_page(load_runs([tmp_path]), store, tmp_path / "out" / "report.html", turns=3))
+    page = report(tmp_path / "runs", store, tmp_path / "out", turns=3)
 
     assert_stands_alone(page)
     for words in (
@@ -68,16 +83,16 @@ def test_the_report_shows_table_curves_facts_and_gallery(store, tmp_path):
 
 @pytest.mark.parametrize("turns", [1, 2, 5])
 def test_the_gallery_shows_the_context_the_model_read(store, tmp_path, turns):
-    folder = write_run(tmp_path)
+    folder = write_run(tmp_path / "runs")
     (folder / "config.yaml").write_text(f"experiment: demo\ndata:\n  context_turns: {turns}\n")
-    page = Page(report_page(load_runs([tmp_path]), store, tmp_path / "report.html", turns=1))
+    page = report(tmp_path / "runs", store, tmp_path / "out", turns=1)
     spoken = [words in page.text for words in ("a dress & <b>boots</b>", "like these", "in blue, please")]
     assert spoken == [turns >= 3, turns >= 2, True]
 
 
 def test_user_text_is_escaped_and_missing_photos_are_drawn(store, tmp_path):
-    write_run(tmp_path)
-    page = Page(report_page(load_runs([tmp_path]), store, tmp_path / "report.html"))
+    write_run(tmp_path / "runs")
+    page = report(tmp_path / "runs", store, tmp_path / "out")
     assert "a dress & <b>boots</b>" in page.text  # as text, not as markup
     assert "<script>alert(1)</script>" in page.text
     assert not any(tag in ("script", "b") and "alert" in str(attributes) for tag, attributes in page.tags)
@@ -93,32 +108,35 @@ def test_photos_are_the_products_own(store, tmp_path):
 
 
 def test_a_report_without_store_has_the_table_and_no_gallery(tmp_path):
-    write_run(tmp_path)
-    page = Page(report_page(load_runs([tmp_path]), None, tmp_path / "report.html"))
+    write_run(tmp_path / "runs")
+    page = report(tmp_path / "runs", None, tmp_path / "out")
     assert "standard protocol" in page.text
     assert page.with_class("exhibit") == []
 
 
 def test_a_run_of_another_store_is_refused(store, tmp_path):
-    folder = write_run(tmp_path)
+    folder = write_run(tmp_path / "runs")
     rows = [query(d, 1) | {"dialogue": "other"} for d in range(2)]
     pq.write_table(pa.Table.from_pylist(rows), folder / "queries.parquet")
+    set_compared(folder, 1.0)
     with pytest.raises(
         DataError, match=r"expected dialogue 'other' .* in row \d, found another; the run was evaluated"
     ):
-        report_page(load_runs([tmp_path]), store, tmp_path / "report.html")
-    assert not (tmp_path / "report.html").exists()
+        report(tmp_path / "runs", store, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_runs_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"report.html: expected at least one run to report, found none"):
-        report_page([], None, tmp_path / "report.html")
+    with pytest.raises(DataError, match=r"report: expected at least one run, found none"):
+        write_report(table([]), None, tmp_path / "out")
 
 
 def test_the_page_is_the_same_each_time(store, tmp_path):
-    write_run(tmp_path)
-    pages = [report_page(load_runs([tmp_path / "demo"]), store, tmp_path / name, turns=4) for name in ("a", "b")]
-    assert pages[0].read_bytes() == pages[1].read_bytes()
+    write_run(tmp_path / "runs")
+    for name in ("a", "b"):
+        report(tmp_path / "runs", store, tmp_path / name, turns=4)
+    files = [sorted(file for file in (tmp_path / name).rglob("*") if file.is_file()) for name in ("a", "b")]
+    assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
 
 
 def test_inspect_shows_counts_rejects_and_a_dialogue(store, tmp_path):
@@ -184,9 +202,9 @@ WEIGHTS = {
 
 
 def test_the_gallery_shows_the_explanations_the_runs_files_name(store, tmp_path):
-    write_run(tmp_path, explained=EXPLAINED, columns=WEIGHTS)
+    write_run(tmp_path / "runs", explained=EXPLAINED, columns=WEIGHTS)
 
-    page = Page(report_page(load_runs([tmp_path]), store, tmp_path / "report.html", turns=1))
+    page = report(tmp_path / "runs", store, tmp_path / "out", turns=1)
 
     assert_stands_alone(page)
     assert len(page.with_class("heat")) == len(EXPLAINED)
@@ -200,9 +218,8 @@ def test_the_gallery_shows_the_explanations_the_runs_files_name(store, tmp_path)
 
 
 def test_a_run_that_explains_nothing_has_no_such_table(store, tmp_path):
-    for variant, explained in (("silent", None), ("empty", [])):
-        write_run(tmp_path, variant, explained=explained)
-    page = Page(report_page(load_runs([tmp_path]), store, tmp_path / "report.html"))
+    write_run(tmp_path / "runs")
+    page = report(tmp_path / "runs", store, tmp_path / "out")
     assert page.with_class("exhibit")
     assert page.with_class("heat") == []
     assert "even share" not in page.text
@@ -210,11 +227,11 @@ def test_a_run_that_explains_nothing_has_no_such_table(store, tmp_path):
 
 def test_an_explanation_without_its_column_is_a_fault_of_the_run(store, tmp_path):
     columns = {name: value for name, value in WEIGHTS.items() if not name.endswith("photo")}
-    write_run(tmp_path, explained=EXPLAINED, columns=columns)
+    write_run(tmp_path / "runs", explained=EXPLAINED, columns=columns)
     with pytest.raises(
         DataError, match=r"queries.parquet: expected a column explain/<i>parts</i> seen/query/photo, found "
     ):
-        report_page(load_runs([tmp_path]), store, tmp_path / "report.html")
+        report(tmp_path / "runs", store, tmp_path / "out")
 
 
 def test_recommend_shows_the_explanations_it_is_given(store, tmp_path):
@@ -239,17 +256,83 @@ def test_recommend_shows_the_explanations_it_is_given(store, tmp_path):
 def test_the_report_writes_its_figures_beside_the_page(tmp_path):
     write_run(tmp_path / "runs", "best", 0)
     write_run(tmp_path / "runs", "paper", 0)
-    report_page(load_runs([tmp_path / "runs"]), None, tmp_path / "out" / "report.html")
+    report(tmp_path / "runs", None, tmp_path / "out")
     figures = ("loss_terms@demo@best", "loss_terms@demo@paper", "validation_ndcg@5")
     expected = [f"{name}.{kind}" for name in figures for kind in ("png", "svg")]
     assert sorted(file.name for file in (tmp_path / "out" / "figures").iterdir()) == expected
 
 
 def test_no_two_elements_of_a_page_have_one_id(tmp_path):
-    write_run(tmp_path, "best", 0)
-    write_run(tmp_path, "paper", 0)
-    page = Page(report_page(load_runs([tmp_path]), None, tmp_path / "report.html"))
+    write_run(tmp_path / "runs", "best", 0)
+    write_run(tmp_path / "runs", "paper", 0)
+    page = report(tmp_path / "runs", None, tmp_path / "out")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     used = [attributes["href"] for tag, attributes in page.tags if tag == "use"]
     assert {link.removeprefix("#") for link in used} <= set(ids)
+
+
+def test_the_page_marks_runs_that_saw_what_they_rank_and_counts_what_was_left_out(store, tmp_path):
+    write_run(tmp_path / "runs", "cheat", seen={"train": 12, "valid": 0}, dropped={"train": 0, "valid": 34})
+    write_run(tmp_path / "runs", "fair")
+    page = report(tmp_path / "runs", store, tmp_path / "out")
+    assert "† demo/cheat: of the dialogues it ranks it trained on 12" in page.text
+    assert page.text.count("a cheat† (1 seed)") == 2  # a table a protocol
+    assert "NDCG@5 of fair, 1 seed, shop, test split" in page.text
+    assert "What demo/fair (seed 0) ranked first" in page.text
+    assert "evaluated dialogues seen in training 12" in page.text
+    assert "left out of validation 34" in page.text
+    assert "seen in validation" not in page.text
+
+
+def test_a_report_of_runs_that_all_saw_what_they_rank_has_no_leader(store, tmp_path):
+    write_run(tmp_path / "runs", "cheat", seen={"train": 1, "valid": 0})
+    page = report(tmp_path / "runs", store, tmp_path / "out")
+    assert "NDCG@5 of cheat" not in page.text
+    assert page.with_class("exhibit") == []
+
+
+def test_every_section_stands_under_its_name_with_its_own_floors(tmp_path):
+    write_run(tmp_path / "a", "best", floors={"one floor": metrics(0.1)})
+    write_run(tmp_path / "b", "best", floors={"another floor": metrics(0.2)}, split="valid", queries=digest("valid"))
+    page = Page(write_report(table(load_runs([tmp_path / "a", tmp_path / "b"])), None, tmp_path / "out")[-1])
+    first, second = page.text.split("shop, valid split", 1)
+    assert "one floor" in first.replace("another floor", "")
+    assert "another floor" not in first
+    assert "another floor" in second
+    assert "Terms of the loss, demo/best (shop, test split)" in page.text
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"turn": 77}, r"expected a turn of dialogue 'd0', rows 0 to 3, in the run's queries, found 77"),
+        ({"positives": [5]}, r"expected products below 5 in the run's queries, found 5"),
+        ({"top_products": [0, 1, 77]}, r"expected products below 5 in the run's queries, found 77"),
+    ],
+)
+def test_rows_that_the_store_lacks_are_refused(store, tmp_path, columns, message):
+    write_run(tmp_path / "runs", columns=columns, dialogues=1)
+    with pytest.raises(DataError, match=message):
+        report(tmp_path / "runs", store, tmp_path / "out")
+
+
+def test_text_that_utf8_cannot_write_is_escaped(tmp_path):
+    folder = write_run(tmp_path / "runs")
+    (folder / "environment.json").write_text('{"command": "semantic \\ud800"}')
+    assert "semantic \\ud800" in report(tmp_path / "runs", None, tmp_path / "out").text
+
+
+def test_a_page_replaces_a_page_and_nothing_else(store, tmp_path):
+    out = tmp_path / "inspect.html"
+    inspect_page(store, 1, out)
+    inspect_page(store, 2, out)
+    assert "Dialogue d2" in Page(out).text
+    out.write_text("<html>my own notes</html>")
+    with pytest.raises(DataError, match=r"inspect.html: expected no file there or a page that semantic wrote, found"):
+        inspect_page(store, 1, out)
+    with pytest.raises(DataError, match=r"inspect.html: expected no file there"):
+        recommend_page(store, [], [], out)
+    assert out.read_text() == "<html>my own notes</html>"
+    with pytest.raises(DataError, match=r"expected no file there"):
+        inspect_page(store, 1, tmp_path)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from semantic.config.loading import ConfigError, make_config
-from semantic.runs.folder import RunError, RunFolder
+from semantic.runs.folder import RunData, RunError, RunFolder
+from semantic.runtime.claims import BusyError
 
 
 @pytest.fixture
@@ -17,7 +18,8 @@ def folder(tmp_path) -> RunFolder:
 def test_the_folder_is_named_by_experiment_variant_seed_and_fold(tmp_path):
     config = make_config({"experiment": "fashion", "variant": "no-state", "seed": 7})
     assert RunFolder.of(config, tmp_path).path == tmp_path / "fashion" / "no-state" / "seed_7"
-    assert RunFolder.of(config, tmp_path, 0).path == tmp_path / "fashion" / "no-state" / "seed_7" / "fold_0"
+    fold = make_config(config.model_dump(mode="json"), ["data.fold.count=5", "data.fold.index=2"])
+    assert RunFolder.of(fold, tmp_path).path == tmp_path / "fashion" / "no-state" / "seed_7" / "fold_2_of_5"
 
 
 def test_the_configuration_comes_back_as_it_went(folder):
@@ -45,35 +47,71 @@ def test_a_configuration_that_was_edited_into_nonsense_is_refused(folder, conten
     assert caught.value.exit_code == 2
 
 
-def test_metrics_of_the_finished_epochs_are_kept_and_the_rest_dropped(folder):
+def test_metrics_are_written_anew_from_the_finished_epochs(folder):
     folder.path.mkdir()
-    for epoch in (1, 2, 3):
-        folder.append_metrics({"epoch": epoch, "value": epoch / 7})
-    folder.keep_metrics(2)
-    assert [json.loads(line) for line in folder.metrics.read_text().splitlines()] == [
-        {"epoch": 1, "value": 1 / 7},
-        {"epoch": 2, "value": 2 / 7},
+    lines = [{"epoch": epoch, "value": epoch / 7} for epoch in (1, 2)]
+    for line in lines:
+        folder.append_metrics(line)
+    folder.metrics.write_text(folder.metrics.read_text()[:-9])  # a kill cut the last line short
+    folder.write_metrics(lines)
+    folder.append_metrics({"epoch": 3})
+    assert [json.loads(line) for line in folder.metrics.read_text().splitlines()] == [*lines, {"epoch": 3}]
+    folder.write_metrics([])
+    assert folder.metrics.read_text() == ""
+
+
+def waiting(folder, epoch, content):
+    staged = folder.staged_model(epoch)
+    staged.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (staged / name).write_text(content)
+
+
+def test_weights_are_published_when_their_epoch_is_finished_and_others_dropped(folder):
+    waiting(folder, 1, "first")
+    folder.publish_model(1)
+    assert {file.name: file.read_text() for file in folder.model.iterdir()} == {
+        "config.json": "first", "model.safetensors": "first",
+    }  # fmt: skip
+    waiting(folder, 3, "third, whose epoch did not finish")
+    folder.publish_model(1)
+    assert (folder.model / "model.safetensors").read_text() == "first"
+    assert list(folder.state.parent.iterdir()) == []
+
+
+def test_publishing_goes_on_where_it_was_stopped(folder):
+    waiting(folder, 1, "first")
+    folder.publish_model(1)
+    waiting(folder, 2, "second")
+    (folder.staged_model(2) / "config.json").replace(folder.model / "config.json")  # a kill came after this rename
+    folder.publish_model(2)
+    assert {file.read_text() for file in folder.model.iterdir()} == {"second"}
+    assert list(folder.state.parent.iterdir()) == []
+
+
+def test_a_claim_removes_what_a_killed_process_left_half_written(folder):
+    (folder.path / "state").mkdir(parents=True)
+    left = [
+        folder.path / ".config.yaml.0123456789ab.partial",
+        folder.path / "state" / ".training.pt.ba9876543210.partial",
     ]
-    folder.keep_metrics(0)
-    assert folder.metrics.read_text() == ""
+    mine = [folder.path / "notes.partial", folder.path / ".notes.2024.partial"]
+    for file in (*left, *mine):
+        file.write_text("x")
+    with folder.claimed(), pytest.raises(BusyError, match="run: expected no other process at work there"):
+        folder.claimed().__enter__()
+    assert sorted(path for path in folder.path.rglob("*") if path.is_file()) == sorted(mine)
 
 
-@pytest.mark.parametrize("cut", [1, 10, 25])
-def test_a_line_that_a_kill_cut_short_is_dropped_and_written_again(folder, cut):
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"store": 1}', '{"store": "", "identity": "", "train": 1, "valid": []}']
+)
+def test_data_that_says_something_else_is_refused(folder, content):
+    assert folder.read_data() is None
     folder.path.mkdir()
-    folder.append_metrics({"epoch": 1, "value": 0.5})
-    whole = folder.metrics.read_text()
-    folder.append_metrics({"epoch": 2, "value": 0.25})
-    folder.metrics.write_text(whole + folder.metrics.read_text()[len(whole) :][:cut])
-    folder.keep_metrics(2)
-    assert folder.metrics.read_text() == whole
-    folder.append_metrics({"epoch": 2, "value": 0.125})
-    assert [json.loads(line)["epoch"] for line in folder.metrics.read_text().splitlines()] == [1, 2]
-
-
-def test_no_metrics_yet_are_no_lines(folder):
-    folder.keep_metrics(0)
-    assert folder.metrics.read_text() == ""
+    (folder.path / "data.json").write_text(content)
+    with pytest.raises(RunError, match=r"data.json: expected the store and the dialogues of the run"):
+        folder.read_data()
 
 
 def test_a_state_comes_back_and_a_failed_save_leaves_the_one_before(folder):
@@ -119,14 +157,18 @@ def test_a_state_never_runs_code(folder, tmp_path):
 
 def test_resuming_checks_every_field_but_those_that_change_no_number(folder):
     config = make_config({}, ["training.epochs=3"])
-    folder.start(config)
-    folder.check_same(config)
-    folder.check_same(make_config({}, ["training.epochs=3", "training.workers=4", "evaluation.batch_size=1"]))
-    other = make_config({}, ["training.epochs=4", "data.slot_words={colour: color}"])
+    folder.start(config, RunData("store", "0123456789abcdef", [], []))
+    folder.check_same(config, "0123456789abcdef")
+    free = ("training.workers=4", "evaluation.batch_size=1", "data.store=elsewhere")
+    folder.check_same(make_config({}, ["training.epochs=3", *free]), "0123456789abcdef")
+    other = make_config({}, ["training.epochs=4", "data.slot_words={colour: color}", "data.store=elsewhere"])
     with pytest.raises(RunError) as caught:
-        folder.check_same(other)
+        folder.check_same(other, "fedcba9876543210")
     message = str(caught.value)
     assert "run: expected the configuration the run was started with to resume it; " in message
     assert "training.epochs: expected 3, got 4" in message
     assert "data.slot_words" in message
     assert "workers" not in message
+    assert message.endswith(
+        "data.store: expected the content it was started on (0123456789ab, then in store), got fedcba987654 in elsewhere"
+    )

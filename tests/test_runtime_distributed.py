@@ -19,7 +19,9 @@ from semantic.config.errors import ConfigError
 from semantic.config.loading import make_config
 from semantic.models.building import build_model
 from semantic.runs.folder import RunFolder
+from semantic.runtime import distributed
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes, join_processes
+from semantic.runtime.errors import UserError
 from semantic.training.loop import _check_batch_norm, train
 from semantic.training.step import LossModule
 from tests.commands import environment
@@ -170,6 +172,7 @@ TRAIN_EACH = """
 import sys
 from pathlib import Path
 from semantic.config.loading import load_config
+from semantic.runtime.errors import UserError
 from semantic.training.loop import train
 for name in sys.argv[2:]:
     train(load_config(name), runs=Path(sys.argv[1]))
@@ -339,3 +342,50 @@ def test_only_the_main_process_needs_the_folder_of_the_run(shop_path, shop_featu
     assert said.count("standard protocol") == 1
     assert (tmp_path / "0" / "tiny" / "base" / "seed_0" / "summary.json").is_file()
     assert not (tmp_path / "1").exists()
+
+
+# The environment of a launcher.
+
+WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"WORLD_SIZE": "1"}, {"RANK": "0"}, {"RANK": "0", "WORLD_SIZE": "1"}, {"LOCAL_RANK": "-1"}, {"RANK": ""}],
+)
+def test_a_single_process_needs_no_launcher(environment):
+    assert not distributed._launched(environment)
+
+
+def test_a_launched_process_is_told_all():
+    assert distributed._launched(WHOLE)
+    assert distributed._launched(WHOLE | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"WORLD_SIZE": "2"}, "environment: expected RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT beside WORLD_SIZE=2, as"),
+        ({"RANK": "1"}, "environment: expected WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT beside RANK=1, as"),
+        ({"LOCAL_RANK": "0"}, "environment: expected RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT beside LOCAL_RANK=0, as"),
+        ({"LOCAL_RANK": "first"}, "environment: expected numbers as torchrun sets them, found LOCAL_RANK=first"),
+        ({"WORLD_SIZE": "two"}, "environment: expected numbers as torchrun sets them, found WORLD_SIZE=two"),
+        ({"WORLD_SIZE": "-2"}, "environment: expected numbers as torchrun sets them, found WORLD_SIZE=-2"),
+        (
+            {**WHOLE, "RANK": "2"},
+            "environment: expected RANK and LOCAL_RANK below WORLD_SIZE, found RANK=2, WORLD_SIZE=2, LOCAL_RANK=1",
+        ),
+        ({**WHOLE, "LOCAL_RANK": "7"}, "environment: expected RANK and LOCAL_RANK below WORLD_SIZE, found RANK=1, "),
+        ({**WHOLE, "WORLD_SIZE": "0"}, "environment: expected RANK and LOCAL_RANK below WORLD_SIZE, found RANK=1, "),
+        ({k: v for k, v in WHOLE.items() if k != "MASTER_PORT"}, "environment: expected MASTER_PORT beside RANK=1, "),
+    ],
+)  # fmt: skip
+def test_part_of_a_launchers_environment_is_one_line(monkeypatch, environment, said):
+    for name in (*distributed.LAUNCHED, "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError) as raised:
+        distributed.join_processes()
+    assert str(raised.value).startswith(said)
+    assert "\n" not in str(raised.value)

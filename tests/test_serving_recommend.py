@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from semantic.config.loading import make_config
+from semantic.config.schema import EvaluationConfig
 from semantic.datasets.reading.records import Turn
 from semantic.datasets.store.store import Store, open_store
 from semantic.evaluation import product_index
@@ -169,7 +172,10 @@ def test_plain_turns_and_turns_of_the_datasets_read_alike(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[{", r"dialogue.json: expected a JSON file with the turns of a dialogue, got: "),
+        (
+            "[{",
+            r"dialogue.json: expected a JSON file with the turns of a dialogue, got no JSON at line 1 column 3: Expecting",
+        ),
         ({"speaker": "user"}, r"dialogue.json: expected a list of turns, got dict"),
         ([], r"dialogue.json: expected a list of turns, got an empty list"),
         (
@@ -178,17 +184,104 @@ def test_plain_turns_and_turns_of_the_datasets_read_alike(tmp_path):
         ),
         (["hi"], r'dialogue.json, turn 0: expected an object with .*, got "hi"'),
         ([{"speaker": "user", "text": 3}], r'dialogue.json, turn 0: expected "text" to be a string'),
-        ([{"speaker": "user", "text": "a", "images": "b"}], r'turn 0: expected .*"images" a list of product names'),
+        (
+            [{"speaker": "user", "text": "a", "images": "b"}],
+            r'turn 0: expected "images" to be a list of product names, got',
+        ),
+        (
+            [{"speaker": "user", "images": [True]}],
+            r'turn 0: expected "images" to be a list of product names, got \[true\]',
+        ),
+        (
+            [{"speaker": "user", "images": [None]}],
+            r'turn 0: expected "images" to be a list of product names, got \[null\]',
+        ),
+        (
+            [{"speaker": "user", "images": [1.5]}],
+            r'turn 0: expected "images" to be a list of product names, got \[1.5\]',
+        ),
+        ([{"speaker": "user", "image": []}], r'turn 0: no such key "image"; did you mean "images"\?'),
+        ([{"speaker": "user", "Text": "a"}], r'turn 0: no such key "Text"; did you mean "text"\?'),
+        ([{"speaker": "user", "zzz": 1}], r'turn 0: no such key "zzz"; the keys here are speaker, text, images'),
+        ([{"speaker": "user", "nlg": "a"}], r'turn 0: no such key "nlg"; the keys here are'),
+        ([{"speaker": "user", "utterance": "a"}], r'turn 0: expected "utterance" to be an object, got "a"'),
+        (
+            [{"speaker": "user", "utterance": {"nlg": "a", "image": []}}],
+            r'turn 0, utterance: no such key "image"; did you mean "images"\?',
+        ),
+        ([{"speaker": "user", "utterance": {}, "txt": "a"}], r'turn 0: no such key "txt"; '),
+        ([{"speaker": "user", "utterance": {"nlg": 3}}], r'turn 0: expected "nlg" to be a string, got 3'),
+        ([{"speaker": ["user"]}], r'turn 0: expected an object with "speaker"'),
+        ('[{"speaker": "user", "text": "a", "text": "b"}]', r"got the key 'text' twice in one object"),
+        ('[{"speaker": "user", "images": [NaN]}]', r"got NaN, which is no number of JSON"),
+        ('[{"speaker": "user", "images": [1e999]}]', r"got a number too large to hold, 1e999"),
+        (f'[{{"speaker": "user", "images": [{"9" * 5000}]}}]', r"got a number of 5000 digits"),
+        ('[{"speaker": "user", "text": "\\ud83d"}]', r"got half a surrogate pair, \\ud83d"),
+        ("[" * 100_000, r"got JSON nested more than 100 levels deep"),
+        ("[" * 101 + "]" * 101, r"got JSON nested more than 100 levels deep"),
+        ("[" * 100 + "]" * 100, r"turn 0: expected an object with"),
+        (" " * ((1 << 22) + 1), r"got one of more than 4,194,304 bytes"),
     ],
 )
 def test_a_file_that_is_no_dialogue_says_where_and_what(tmp_path, content, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as raised:
         read_dialogue(dialogue_file(tmp_path, content))
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 400
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"absent.json: expected a JSON file .*, got: .*No such file"):
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"absent.json: expected a JSON file .*, got none there"):
         read_dialogue(tmp_path / "absent.json")
+    (tmp_path / "latin.json").write_bytes('[{"speaker": "user", "text": "é"}]'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin.json: expected a JSON file .*, got byte 0xe9 at 30, which is no UTF-8"):
+        read_dialogue(tmp_path / "latin.json")
+    with pytest.raises(DataError, match=r"expected a JSON file .*, got a folder"):
+        read_dialogue(tmp_path)
+
+
+DIALOGUE = b"""[{"speaker": "user", "text": "hi"}, {"speaker": "system", "text": null, "images": [7, "a"]},
+{"speaker": "user", "type": "x", "utterance": {"nlg": "the 2nd", "images": null}}]"""
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    place=st.integers(0, len(DIALOGUE)),
+    cut=st.integers(0, 9),
+    put=st.binary(max_size=3)
+    | st.sampled_from([b"[[", b"{", b"null", b"NaN", b'"\\ud800"', b"-", b"1e999", b'"text": 1,']),
+)
+def test_any_byte_of_a_dialogue_may_be_wrong(tmp_path_factory, place, cut, put):
+    file = tmp_path_factory.mktemp("any") / "dialogue.json"
+    file.write_bytes(DIALOGUE[:place] + put + DIALOGUE[place + cut :])
+    try:
+        found = read_dialogue(file)
+    except DataError as error:
+        found, said = (), str(error)
+        assert "\n" not in said
+    assert all(isinstance(turn.text, str) and all(isinstance(name, str) for name in turn.images) for turn in found)
+
+
+def test_the_runs_evaluation_settings_are_kept_to(model, shop, tmp_path, monkeypatch):
+    store, evaluation = copied(shop, tmp_path), EvaluationConfig(precision="bf16", product_batch_size=7)
+    sizes, whole = [], product_index.encode_rows
+
+    def watching(*arguments):
+        sizes.append((len(arguments[2]), arguments[3]))
+        return whole(*arguments)
+
+    monkeypatch.setattr(product_index, "encode_rows", watching)
+    turns = before(store, store.split("test").start)
+    recommender = Recommender(model, store, evaluation=evaluation)
+    assert sizes == [(7, "bf16")] * 5 + [(5, "bf16")]
+    found = recommender.rank(turns, top=shop.num_products).products
+
+    queries = evaluate(model, store, "test", evaluation, detail=True).queries
+    scores = {one.product: one.score for one in found}
+    ranked = zip(queries["top_products"][0], queries["top_scores"][0], strict=True)
+    assert all(scores[product] == pytest.approx(score, abs=1e-5) for product, score in ranked)
+    assert found == recommend(model, store, turns, top=shop.num_products, evaluation=evaluation).products
+    assert found != recommend(model, store, turns, top=shop.num_products).products
 
 
 def test_each_merged_turn_is_normalised(model, shop):
@@ -221,7 +314,9 @@ def test_a_recommender_encodes_the_catalogue_once_for_all_dialogues(model, shop,
 
     assert found[0] != found[1]
     assert found == [recommend(model, store, turns, top=7) for turns in dialogues]  # which finds the vectors on disk
-    assert encoded == list(range(store.num_products))
+    compared = encoded[store.num_products :]  # each recommendation that finds kept vectors looks at a few of them
+    assert encoded[: store.num_products] == list(range(store.num_products))
+    assert len(compared) == 3 * product_index.COMPARED
 
 
 def test_a_recommender_reads_no_dialogue_of_its_store(model, shop, tmp_path, monkeypatch):

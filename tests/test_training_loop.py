@@ -43,7 +43,7 @@ def test_a_run_leaves_every_file(run, config):
     events = {name for name in found if name.startswith("tensorboard/events.out.tfevents")}
     assert events
     assert found - events - {"model/README.md"} == {
-        "config.yaml", "environment.json", "metrics.jsonl", "queries.parquet", "summary.json",
+        "config.yaml", "data.json", "environment.json", "metrics.jsonl", "queries.parquet", "summary.json",
         "model/config.json", "model/model.safetensors", "model/tokenizer.json", "state/training.pt",
     }  # fmt: skip
     assert run.read_config() == config
@@ -274,10 +274,21 @@ def test_validation_may_be_rarer_and_ends_with_the_last_epoch(tiny, tmp_path):
 
 @pytest.mark.slow
 def test_a_fold_has_a_folder_of_its_own(tiny, tmp_path, shop):
-    folders = [train(tiny("training.epochs=1"), runs=tmp_path, folds=3, fold=fold) for fold in range(3)]
-    assert [folder.path.name for folder in folders] == ["fold_0", "fold_1", "fold_2"]
+    folders = [
+        train(tiny("training.epochs=1", "data.fold.count=3", f"data.fold.index={fold}"), runs=tmp_path)
+        for fold in range(3)
+    ]
+    assert [folder.path.name for folder in folders] == ["fold_0_of_3", "fold_1_of_3", "fold_2_of_3"]
     summaries = [json.loads(folder.summary.read_text()) for folder in folders]
-    assert [summary["fold"] for summary in summaries] == [0, 1, 2]
+    assert [summary["fold"] for summary in summaries] == [
+        {"count": 3, "index": fold, "seed": 0, "pooled": []} for fold in range(3)
+    ]
+    learnt = [folder.read_data() for folder in folders]
+    for data, summary in zip(learnt, summaries, strict=True):
+        assert data.identity == summary["identity"] == shop.identity
+        assert len(data.train) == summary["counts"]["labelled_dialogues"]
+        assert set(data.train).isdisjoint(data.valid)
+    assert set.union(*(set(data.valid) for data in learnt)) > set(learnt[0].train)
     queries = [q for f in folders for q in pq.read_table(f.queries, columns=["turn"]).column("turn").to_pylist()]
     expected = [turn for name in ("train", "valid", "test") for turn in
                 shop.example_turns[shop.split(name).start : shop.split(name).stop, 1].tolist()]  # fmt: skip
@@ -345,11 +356,11 @@ def test_a_planted_signal_is_found_and_nothing_but_it(shop, tmp_path, rotated):
     assert (found > 0.8) if not rotated else (found < chance)
 
 
-def test_features_that_are_no_numbers_end_the_run_at_once(tiny, shop_features, tmp_path):
-    np.save(tmp_path / "nan.npy", np.full_like(np.load(shop_features), np.nan))
+def test_a_loss_that_is_no_number_ends_the_run_at_once(tiny, shop_features, tmp_path):
+    np.save(tmp_path / "huge.npy", np.full_like(np.load(shop_features), 3e38))  # sums of them overflow
     before = set(threading.enumerate())
     message = "epoch 1, step 1: expected a finite loss, got teacher_ranking nan"
     with pytest.raises(TrainingError, match=message) as raised:
-        train(tiny(f"model.image.features={tmp_path}/nan.npy"), runs=tmp_path)
+        train(tiny(f"model.image.features={tmp_path}/huge.npy"), runs=tmp_path)
     assert raised.value.exit_code == 1  # it is kept here, and with it every frame it went through
     assert not any(t.name.startswith("training steps") for t in set(threading.enumerate()) - before)

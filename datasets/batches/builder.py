@@ -84,8 +84,8 @@ class BatchBuilder:
         """Contexts from turns that need not be the store's.
 
         `pieces` [turn, token] and `shown` [turn, photo] (product ids) describe the turns, `turns` [batch, context] points
-        at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state has every
-        slot unset, as in the released code.
+        at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state reads as one
+        with every slot unset, so whether its example counts as labelled is decided before (`data.unannotated`).
         """
         shown = np.where((shown != NONE) & self.store.has_photo[shown], shown, NONE).astype(np.int64)
         pictures, picture = np.unique(shown[shown != NONE], return_inverse=True)

@@ -41,7 +41,7 @@ class Contexts(Movable):
     """The context windows of a batch: unique turns with their word pieces and photos, and each example's turns.
 
     `photos` are uint8 pictures, or float features [photo, feature] where those are computed beforehand. `state_tokens` are
-    the gold slot values of the last turn, "none" where unset: no model may read them to rank.
+    the gold slot values of the last turn, "none" where unset or not known: no model may read them to rank.
     """
 
     turn_tokens: Int[Tensor, "turn token"]

@@ -16,10 +16,16 @@ ROW_GROUP = 65_536
 """Rows of a row group of a Parquet file."""
 
 
-def _npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
+    """The first bytes of every .npy file that is written here."""
     description = repr({"descr": dtype.str, "fortran_order": False, "shape": shape}).encode("latin1")
     prefix = b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little")
     return prefix + description.ljust(HEADER_BYTES - len(prefix) - 1) + b"\n"
+
+
+def row_bytes(dtype: Any, row_shape: tuple[int, ...]) -> int:
+    """Bytes of one row."""
+    return np.dtype(dtype).itemsize * int(np.prod(row_shape, dtype=np.int64))
 
 
 class GrowingArray:
@@ -40,7 +46,7 @@ class GrowingArray:
 
     @property
     def row_bytes(self) -> int:
-        return self.dtype.itemsize * int(np.prod(self.row_shape, dtype=np.int64))
+        return row_bytes(self.dtype, self.row_shape)
 
     def append(self, rows: Any) -> None:
         """Append rows [n, *row_shape]."""
@@ -54,7 +60,7 @@ class GrowingArray:
     def close(self) -> None:
         """Write the header, with the number of rows, and close the file."""
         self._file.seek(0)
-        self._file.write(_npy_header(self.dtype, (self.rows, *self.row_shape)))
+        self._file.write(npy_header(self.dtype, (self.rows, *self.row_shape)))
         self._file.close()
 
     def release(self) -> None:

@@ -1,5 +1,6 @@
 """Arrays computed once and kept on disk: by one process while others wait, in blocks that survive an interruption."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from semantic.datasets.store.arrays import HEADER_BYTES, GrowingArray
+from semantic.datasets.store.arrays import HEADER_BYTES, GrowingArray, npy_header, row_bytes
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress
 
@@ -28,28 +29,42 @@ def cached_rows(
 
     The file's name must say all that its content depends on. Rows are appended to another file, `block` at a time, which
     is renamed when it is whole: a reader never sees half a file, and a computation that was interrupted goes on. Of
-    several processes that ask for the same file one computes, the others wait.
+    several processes that ask for the same file one computes, the others wait. A file that is damaged (truncated, or not
+    one that this wrote) is said, and made again.
 
     Raises:
-        DataError: the folder cannot be written to, or the file there is another array.
+        DataError: the folder cannot be written to, or the file cannot be read.
     """
-    if not file.is_file():
-        try:
+    header = npy_header(np.dtype(dtype), (rows, *row_shape))
+    whole = len(header) + rows * row_bytes(dtype, row_shape)
+    doing = "read"
+    try:
+        if _damage(file, header, whole) is not None:
+            doing = "write"
             file.parent.mkdir(parents=True, exist_ok=True)
             with _alone(file, progress, what):
-                if not file.is_file():
+                damage = _damage(file, header, whole)  # another process may have made it meanwhile
+                if damage is not None:
+                    if damage:
+                        progress.say(f"{what}: {file} is damaged ({damage}) and is made again")
                     _write(file, rows, row_shape, dtype, compute, block, progress, what)
-        except OSError as error:
-            raise DataError(f"{file}: expected to write {what} there, got: {error.strerror or error}") from None
+    except OSError as error:
+        raise DataError(f"{file}: expected to {doing} {what} there, got: {error.strerror or error}") from None
+    if not rows * row_bytes(dtype, row_shape):  # an empty file cannot be mapped
+        return np.zeros((rows, *row_shape), dtype)
+    return np.memmap(file, dtype, "r", len(header), (rows, *row_shape))
+
+
+def _damage(file: Path, header: bytes, whole: int) -> str | None:
+    """What is wrong with a file that should begin with a header and have `whole` bytes; empty where there is no file."""
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
-        raise DataError(f"{file}: expected {what}, got a file that does not read ({error}); delete it") from None
-    if array.shape != (rows, *row_shape) or array.dtype != dtype:
-        raise DataError(
-            f"{file}: expected {np.dtype(dtype)} {[rows, *row_shape]}, got {array.dtype} {list(array.shape)}; delete it"
-        )
-    return array
+        with file.open("rb") as stream:
+            found, size = stream.read(len(header)), os.fstat(stream.fileno()).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    if found != header:
+        return "it holds something else"
+    return None if size == whole else f"{size:,} of {whole:,} bytes"
 
 
 @contextmanager
@@ -78,8 +93,7 @@ def _write(
     what: str,
 ) -> None:
     partial = file.with_suffix(".partial")
-    row_bytes = np.dtype(dtype).itemsize * int(np.prod(row_shape, dtype=np.int64))
-    found = max(0, partial.stat().st_size - HEADER_BYTES) // row_bytes if partial.is_file() else 0
+    found = max(0, partial.stat().st_size - HEADER_BYTES) // row_bytes(dtype, row_shape) if partial.is_file() else 0
     done = min(found, rows) // block * block
     array = GrowingArray(partial, dtype, row_shape, done if partial.is_file() else None)
     try:

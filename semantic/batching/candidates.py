@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from semantic.batching.shards import Counts
 from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store
 
@@ -20,6 +21,14 @@ def all_candidates(store: Store, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     candidates[positive] = positives
     candidates[~positive & (place < (plus + minus)[:, None])] = negatives
     return candidates, positive
+
+
+def all_counts(store: Store, rows: np.ndarray) -> Counts:
+    """What the means over examples and all their candidates are over."""
+    positives, negatives = (
+        offsets[rows + 1] - offsets[rows] for offsets in (store.positive_offsets, store.negative_offsets)
+    )
+    return Counts.of_lists(positives, positives + negatives)
 
 
 def ragged_lists(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

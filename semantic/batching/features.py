@@ -1,6 +1,7 @@
 """Features that stand for photos: of a frozen backbone, computed once for a store and kept beside it, or from a user's file."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from semantic.datasets.store.store import Store
 from semantic.encoders.image import Backbone
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress
+from semantic.runtime.reading import check_readable
 
 BATCH = 256
 
@@ -45,9 +47,11 @@ def photo_features(backbone: Backbone, store: Store, device: torch.device, progr
 def read_features(path: str, store: Store) -> np.ndarray:
     """A features file, memory-mapped: float [product, feature] in the store's order of products."""
     try:
-        features = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"model.image.features {path}: expected a .npy array, got: {error}") from None
+        check_readable(Path(path))
+        features = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # numpy fails in many ways at the header of another file
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"model.image.features {path}: expected a .npy array, got: {said}") from error
     if features.ndim != 2 or len(features) != store.num_products or features.dtype.kind != "f":
         shape = " x ".join(map(str, features.shape))
         raise DataError(

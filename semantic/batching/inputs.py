@@ -22,6 +22,7 @@ class InputSpec:
     unset_tokens: tuple[int, ...] = ()  # word pieces of "none", a slot's value where nothing was said
     catalogue_words: tuple[int, ...] = ()  # word pieces in the catalogue's texts, where the model asked for them
     image_features: int | None = None  # width of features read from a file; None: a backbone makes them
+    products: str | None = None  # whose features such a file holds: the `products_digest` of the store trained on
     text_encoder: dict[str, Any] | None = None  # configuration of the checkpoint's encoder
     context_turns: int = 5
     photos_per_turn: int = 5

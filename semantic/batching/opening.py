@@ -1,5 +1,6 @@
 """From a store and what a model asks of it to a builder of its batches."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,14 @@ from semantic.datasets.store.store import Store
 from semantic.encoders.image import Backbone
 from semantic.runtime.errors import DataError, UserError
 from semantic.runtime.progress import Progress
+
+
+def products_digest(store: Store) -> str:
+    """A digest of the names of a store's products, in their order."""
+    digest = hashlib.sha256()
+    for name in store.all_texts("products", "name"):
+        digest.update(name.encode() + b"\n")
+    return digest.hexdigest()
 
 
 def open_batches(
@@ -32,7 +41,8 @@ def open_batches(
 
     Raises:
         UserError: there is no tokenizer.
-        DataError: the model reads dialogue states and has other slots than the store; features of another width.
+        DataError: the model reads dialogue states and has other slots than the store; features of another width, or of the
+            products of another store.
     """
     if tokenizer is None:
         raise UserError("model: expected a tokenizer.json beside its weights to read text with, found none")
@@ -58,6 +68,11 @@ def _photos(store: Store, spec: InputSpec, inputs: Inputs, device: torch.device,
     if isinstance(source, Backbone):
         return photo_features(source.to(device), store, device, progress)
     if isinstance(source, Path):
+        if spec.products is not None and spec.products != products_digest(store):
+            raise DataError(
+                f"model.image.features {source}: expected the products that the model was trained on, whose features these are, "
+                f"found others, or another order, in {store.path}"
+            )
         features = read_features(str(source), store)
         if features.shape[1] != spec.image_features:
             raise DataError(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -22,6 +23,12 @@ class Counts:
         positive = positive & keep
         pairs = positive.sum(1) * (keep & ~positive).sum(1)
         return cls(max(1, len(keep)), pairs.sum().clamp(min=1), keep.sum().clamp(min=1))
+
+    @classmethod
+    def of_lists(cls, positives: np.ndarray, candidates: np.ndarray) -> "Counts":
+        """The counts of examples that have so many positives and so many candidates each."""
+        pairs = int((positives * (candidates - positives)).sum())
+        return cls(max(1, len(positives)), max(1, pairs), max(1, int(candidates.sum())))
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class TrainingSteps:
     def _with_own_negatives(self, rows: np.ndarray, own: slice, rng: np.random.Generator) -> tuple[Batch, Counts]:
         ids, positive = draw_candidates(self.builder.store, rows, self.config.positives, self.config.negatives, rng)
         positives, kept = positive.sum(1), (ids != NONE).sum(1)
-        return self.builder.batch(rows[own], ids[own], positive[own]), _counts(positives, kept)
+        return self.builder.batch(rows[own], ids[own], positive[own]), Counts.of_lists(positives, kept)
 
     def _with_shared_negatives(self, rows: np.ndarray, own: slice, rng: np.random.Generator) -> tuple[Batch, Counts]:
         """Every example ranks the products drawn for the batch and the positives of all its examples."""
@@ -76,12 +76,8 @@ class TrainingSteps:
         drawn = rng.integers(store.num_products, size=self.config.shared_negatives)
         shown, positives = ragged_lists(store.positive_values, store.positive_offsets, rows)
         products = np.unique(np.concatenate([shown, drawn]))
-        return self.builder.shared_batch(rows[own], products), _counts(positives, np.full(len(rows), len(products)))
-
-
-def _counts(positives: np.ndarray, kept: np.ndarray) -> Counts:
-    """The counts of a batch from the number of positives and of candidates of each example."""
-    return Counts(len(positives), max(1, int((positives * (kept - positives)).sum())), max(1, int(kept.sum())))
+        counts = Counts.of_lists(positives, np.full(len(rows), len(products)))
+        return self.builder.shared_batch(rows[own], products), counts
 
 
 def gold_states(builder: BatchBuilder, rows: np.ndarray) -> Contexts:

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from semantic.bench.records import DIRECT_FORM, Figure, Growth, Line, Result
 from semantic.report.drawing import Curve, line_chart
-from semantic.report.pages import write_page
+from semantic.report.pages import check_page, write_page
 from semantic.report.svg import inline_svg
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import DataError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import remove_leftovers, write_text
 
 FILES = ("bench.json", "bench.md", "bench.html")
 COLUMNS = ("", "ours", DIRECT_FORM, "ratio")
@@ -25,11 +26,15 @@ OURS, DIRECT = 0, 1  # colours of the plots
 
 
 def check_folder(folder: Path) -> None:
-    """DataError where `folder` is none, or could not be made: it is written to when all is measured."""
+    """DataError where `folder` is none, could not be made, or holds files that no bench wrote: all is measured before."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         found = "a folder that may not be written to" if there.is_dir() else "a file"
         raise DataError(f"--out {folder}: expected a folder to write to, found {found} at {there}")
+    data, table, page = (folder / name for name in FILES)
+    check_page(page)
+    if not page.exists() and (data.exists() or table.exists()):
+        raise DataError(f"--out {folder}: expected no {data.name} or {table.name} but beside a bench's page, found one")
 
 
 def number(value: float) -> str:
@@ -158,8 +163,10 @@ def duration(seconds: float) -> str:
 def write(result: Result, folder: Path) -> tuple[Path, ...]:
     """Write bench.json, bench.md and bench.html; each is whole at any moment. Their paths."""
     data, table, page = (folder / name for name in FILES)
-    write_text(data, json.dumps(result.to_json(), indent=1))
-    write_text(table, to_markdown(result))
+    with claim(folder):
+        remove_leftovers(folder)
+        write_text(data, json.dumps(result.to_json(), indent=1))
+        write_text(table, to_markdown(result))
     write_page(
         page,
         "bench.html",

@@ -6,20 +6,16 @@ A fault of what the user gave is one line on standard error and exit code 2; a f
 import os
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
 from semantic import __version__
 from semantic.cli import bench, data, experiments, results
-from semantic.cli.console import err, out, print_line
-from semantic.runtime.errors import FailedError, UserError
-
-INTERRUPTED = 130
-"""Exit code, as of a shell."""
-
-CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-"""Base class of the errors in a command's words; newer releases of typer carry a click of their own, and export no name."""
+from semantic.cli.console import err, out, print_any_character, print_line
+from semantic.cli.failures import PIPE_CLOSED, drop_output, failure, reader_is_gone
+from semantic.runtime.errors import INTERRUPTED
 
 app = typer.Typer(
     name="semantic",
@@ -43,8 +39,31 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     bench.bench,
 )
 """In the order of the help."""
+
+
+class Carried(Exception):
+    """An error of a command, past click: it takes EOFError for an interrupt, and every broken pipe for the terminal's."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(repr(error))
+        self.error = error
+
+
+def _carrying(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, whose errors that click would interpret come as `Carried`."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except (OSError, EOFError, KeyboardInterrupt) as error:
+            raise Carried(error) from None
+
+    return run
+
+
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(_carrying(command))
 
 
 def _print_version(asked: bool) -> None:
@@ -77,35 +96,50 @@ def options(
 
 
 def main() -> None:
-    """Run a command: the console script. Of the processes that torchrun or accelerate launch started, the main one prints."""
+    """Run a command. Of the processes that torchrun or accelerate launch started, the main one prints."""
     out.quiet = os.environ.get("RANK", "0") != "0"
+    print_any_character()
+    code, error = _run()
     try:
-        code = app(standalone_mode=False)
-        if code == INTERRUPTED:  # newer releases of typer catch the interrupt and return its code
-            raise KeyboardInterrupt
-    except typer.Abort:
-        code = INTERRUPTED
-    except typer.Exit as stop:
-        code = stop.exit_code
-    except KeyboardInterrupt:
-        print_line("interrupted; what was finished is saved, the same command (train: with --resume) goes on", err)
-        code = INTERRUPTED
-    except Exception as error:
-        code = report_error(error)
+        code = code if error is None else report_error(error)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as unprinted:
+        code = code or report_error(unprinted)
+        drop_output()
     if code:
         sys.exit(code)
 
 
-def report_error(error: Exception) -> int:
+def _run() -> tuple[int, BaseException | None]:
+    """The exit code of the command that `sys.argv` names, and the error that ended it."""
+    try:
+        code = app(standalone_mode=False)
+        # Newer releases of typer catch an interrupt and return its code.
+        return (code, KeyboardInterrupt()) if code == INTERRUPTED else (code, None)
+    except typer.Exit as stop:
+        return stop.exit_code, None
+    except typer.Abort:
+        return INTERRUPTED, None
+    except Carried as carried:
+        return 0, carried.error
+    except (Exception, KeyboardInterrupt) as error:
+        return 0, error
+
+
+def report_error(error: BaseException) -> int:
     """The exit code of a known error, whose message is printed in one line; any other is a bug and keeps its traceback."""
-    if isinstance(error, CLICK_ERROR):
-        message, code = error.format_message(), error.exit_code
-    elif isinstance(error, UserError | FailedError):
-        message, code = str(error), error.exit_code
-    elif isinstance(error, OSError):
-        message, code = str(error), FailedError.exit_code
-    else:
+    if isinstance(error, KeyboardInterrupt):
+        print_line("interrupted; what was finished is saved, the same command (train: with --resume) goes on", err)
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError) and reader_is_gone():
+        drop_output()
+        return PIPE_CLOSED
+    found = failure(error)
+    if found is None:
         raise error
+    message, code = found
     if message:  # without any word, newer releases of typer print the help and raise an error without a message
-        print_line(f"semantic: {message}", err)
+        for line in f"semantic: {message}".split("\n"):
+            print_line(line, err)
     return code

@@ -15,27 +15,26 @@ def report(
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex and table.csv.")
     ] = Path("report"),
-    turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.")] = 12,
+    turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.", min=0)] = 12,
     seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option(help="Write into a folder that holds other files than a report's.")
+    ] = False,
 ) -> None:
     """The table of runs in the terminal, as Markdown, LaTeX and CSV, and an HTML page with curves and a gallery."""
-    from semantic.datasets.store.store import open_store
-    from semantic.report.exporting import write
-    from semantic.report.pages import report_page
     from semantic.report.printing import print_table
     from semantic.report.tables import table
+    from semantic.report.writing import check_folder, gallery_store, write_report
     from semantic.runs.reading import load_runs, unfinished_runs
 
-    loaded = load_runs(runs)
-    result = table(loaded, unfinished_runs(runs))
+    check_folder(folder, overwrite)
+    result = table(load_runs(runs), unfinished_runs(runs))
     print_table(result, out)
-    files = write(result, folder)
-    path = Path(loaded[0].summary["store"])
-    store = open_store(path) if path.is_dir() else None
+    store, without = gallery_store(result)
     if store is None:
-        print_line(f"{path}: the runs' store is not there, so the page has no gallery", err)
-    page = report_page(loaded, store, folder / "report.html", turns=turns, seed=seed)
-    print_line("written: " + ", ".join(str(f) for f in (*files, page)))
+        print_line(without, err)
+    files = write_report(result, store, folder, turns=turns, seed=seed, overwrite=overwrite)
+    print_line("written: " + ", ".join(map(str, files)))
 
 
 def recommend(
@@ -61,9 +60,10 @@ def recommend(
 
     folder = RunFolder(run)
     turns = read_dialogue(dialogue)
-    store = open_store(data or Path(folder.read_config().data.store))
+    config = folder.read_config()
+    store = open_store(data or Path(config.data.store))
     model = Model.from_pretrained(folder.model)
-    found = rank(model, store, turns, top, progress=progress(err))
+    found = rank(model, store, turns, top, evaluation=config.evaluation, progress=progress(err))
     products = [asdict(one) for one in found.products]
     print(
         json.dumps(

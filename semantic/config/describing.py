@@ -1,13 +1,13 @@
 """Words about a configuration: what each field means, and what is wrong with a value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel
 
 from semantic.config.schema import Config
+from semantic.config.values import dump_yaml
 
 
 def describe_config(config: Config) -> str:
@@ -22,7 +22,7 @@ def _described(section: BaseModel, indent: str = "") -> Iterator[str]:
             yield f"{indent}{name}:"
             yield from _described(value, indent + "  ")
         else:
-            shown = yaml.safe_dump(value if not isinstance(value, tuple) else list(value), default_flow_style=True)
+            shown = dump_yaml(value if not isinstance(value, tuple) else list(value), default_flow_style=True)
             yield f"{f'{indent}{name}: {shown.splitlines()[0]}':<36}  # {field.description}"
 
 
@@ -62,13 +62,22 @@ def fault_line(error: Any, root: type[BaseModel], above: tuple[str, ...] = ()) -
         return f"{where}: no such key{hint}"
     if error["type"] == "union_tag_invalid":
         kinds = error["ctx"]["expected_tags"].replace(", ", " or ")
-        return f"{where}.kind: expected {kinds}, got {error['ctx']['tag']!r}"
+        return f"{where}.kind: expected {kinds}, got {shortened(repr(error['ctx']['tag']))}"
     if error["type"] == "model_type":
-        return f"{where}: expected a section, a mapping of keys to values, got {error['input']!r}"
-    if error["type"] == "value_error" and not error["loc"]:
+        return f"{where}: expected a section, a mapping of keys to values, got {shortened(repr(error['input']))}"
+    if error["type"] == "value_error" and isinstance(error["input"], Mapping):  # of a section as a whole
         return f"{where}: {error['ctx']['error']}"
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{where}: expected {expected}, got {error['input']!r}"
+    expected = error["msg"]
+    for opening in ("Input should be ", "Value error, ", "String should have "):
+        expected = expected.removeprefix(opening)
+    if error["type"] == "string_pattern_mismatch":
+        expected = "a name of letters, digits and _ . + -, which begins with none of . + -"
+    return f"{where}: expected {expected}, got {shortened(repr(error['input']))}"
+
+
+def shortened(text: str) -> str:
+    """At most 200 characters of a text, for a message."""
+    return text if len(text) <= 200 else f"{text[:190]} ... ({len(text):,} characters)"
 
 
 Sections = tuple[type[BaseModel], ...]

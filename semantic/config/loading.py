@@ -1,30 +1,19 @@
 """Configurations from YAML, presets and overrides; their fields are in `schema` and in each model's own Config."""
 
-import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from semantic.config.describing import fault_line, is_key
+from semantic.config.describing import fault_line, is_key, shortened
 from semantic.config.errors import ConfigError
 from semantic.config.registry import DEFAULT, find_model
 from semantic.config.renamed import old_keys
 from semantic.config.schema import Config, ModelConfig
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers: `1e-3` is a float."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)$"),
-    list("-+.0123456789"),
-)
+from semantic.config.values import MOST_DEPTH, dump_yaml, read_yaml, read_yaml_file
+from semantic.runtime.terminal import visible
 
 
 def experiments() -> tuple[str, ...]:
@@ -41,23 +30,24 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> Config:
     """
     path = Path(experiment)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise ConfigError(f"experiment {experiment}: expected a YAML file, found none there")
-        text, name = path.read_text(encoding="utf-8"), path.stem
+        values, name = read_yaml_file(path, f"experiment {experiment}"), path.stem
     elif experiment in experiments():
-        text, name = (
-            (resources.files("semantic.experiments") / f"{experiment}.yaml").read_text(encoding="utf-8"),
-            experiment,
-        )
+        text = (resources.files("semantic.experiments") / f"{experiment}.yaml").read_text(encoding="utf-8")
+        values, name = read_yaml(text, f"experiment {experiment}"), experiment
     else:
         raise ConfigError(f"experiment {experiment!r}: expected a YAML file or one of {', '.join(experiments())}")
-    try:
-        values = yaml.load(text, _Loader) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"experiment {experiment}: expected YAML, got: {' '.join(str(error).split())}") from None
+    return make_config(
+        {"experiment": name, **_sections(values, f"experiment {experiment}")}, overrides, where=experiment
+    )
+
+
+def _sections(values: Any, where: str) -> dict[str, Any]:
+    """A file's values, none where it is empty; ConfigError where they are no mapping."""
+    if values is None:
+        return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"experiment {experiment}: expected a mapping of sections, got {type(values).__name__}")
-    return make_config({"experiment": name, **values}, overrides, where=experiment)
+        raise ConfigError(f"{where}: expected a mapping of sections, got {type(values).__name__}")
+    return values
 
 
 def make_config(values: Mapping[str, Any], overrides: Sequence[str] = (), *, where: str = "configuration") -> Config:
@@ -98,13 +88,16 @@ def _with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> tupl
     values, faults = _merge({}, values), []
     for override in overrides:
         key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            faults.append(f"--set {override}: expected a.b=c")
+        path = key.strip().split(".")
+        if not equals or not all(path) or len(path) > MOST_DEPTH:
+            faults.append(f"--set {shortened(override)}: expected a.b=c")
             continue
         try:
-            _assign(values, key.strip().split("."), yaml.load(text, _Loader))
-        except (yaml.YAMLError, TypeError):
-            faults.append(f"--set {override}: expected a value for a field, got none that fits {key!r}")
+            _assign(values, path, read_yaml(text, f"--set {shortened(override)}"))
+        except ConfigError as error:
+            faults.append(str(error))
+        except TypeError:
+            faults.append(f"--set {shortened(override)}: expected a value for a field, got none that fits {key!r}")
     return values, faults
 
 
@@ -120,14 +113,17 @@ def _preset(model: type[ModelConfig], name: Any, preset: Any, faults: list[str])
 
 
 def _together(where: str, faults: Sequence[str]) -> ConfigError:
-    lines = "\n".join(f"  {fault}" for fault in faults)
-    return ConfigError(f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}\n{lines}")
+    lines = "\n".join(f"  {visible(fault)}" for fault in faults)
+    return ConfigError(f"{visible(where)}: {len(faults)} fault{'s' * (len(faults) > 1)}\n{lines}")
 
 
 def read_values(text: str) -> dict[str, Any]:
-    """The values of a configuration's text as they stand, unchecked; none where it holds something else."""
-    values = yaml.load(text, _Loader)
-    return values if isinstance(values, dict) else {}
+    """The values of a configuration's text as they stand, unchecked.
+
+    Raises:
+        ConfigError: no YAML, or something else than a mapping.
+    """
+    return _sections(read_yaml(text, "configuration"), "configuration")
 
 
 def read_config(file: Path) -> Config:
@@ -136,16 +132,12 @@ def read_config(file: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or holds something else.
     """
-    try:
-        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file}: expected a configuration, got: {' '.join(str(error).split())}") from None
-    return make_config(values, where=str(file))
+    return make_config(_sections(read_yaml_file(file, str(file)), str(file)), where=str(file))
 
 
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    return dump_yaml(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
 
 
 def read_slots(path: Path) -> dict[str, str]:
@@ -154,12 +146,9 @@ def read_slots(path: Path) -> dict[str, str]:
     Raises:
         ConfigError: no such file, or something else in it.
     """
-    try:
-        slots = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"slots {path}: expected a YAML file, got: {' '.join(str(error).split())}") from None
-    if not isinstance(slots, dict) or not slots or not all(isinstance(w, str) for item in slots.items() for w in item):
-        raise ConfigError(f"slots {path}: expected a mapping of slots to words, both strings, got {slots!r}")
+    slots = read_yaml_file(path, f"slots {path}")
+    if not isinstance(slots, dict) or not slots or not all(isinstance(words, str) for words in slots.values()):
+        raise ConfigError(f"slots {path}: expected a mapping of slots to words, got {shortened(repr(slots))}")
     return slots
 
 

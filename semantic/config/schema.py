@@ -1,21 +1,55 @@
 """The fields of a run's configuration, typed and documented. A model adds its own: see `ModelConfig`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NaturalInt = Annotated[int, Field(ge=0)]
+MOST = 1_000_000
+"""The largest number of a field: of things, or of anything measured. More is a slip, and would only fail much later."""
+
+PositiveInt = Annotated[int, Field(gt=0, le=MOST)]
+NaturalInt = Annotated[int, Field(ge=0, le=MOST)]
+PositiveFloat = Annotated[float, Field(gt=0, le=MOST)]
+NaturalFloat = Annotated[float, Field(ge=0, le=MOST)]
+Width = Annotated[int, Field(gt=0, le=65_536)]
+"""Of a layer: its weights are as many as its square."""
+Depth = Annotated[int, Field(ge=0, le=1_000)]
+"""Of layers over one another, or of processes beside one another."""
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""What every generator of random numbers takes."""
+Name = Annotated[str, Field(pattern=r"^[\w][\w.+-]*$", max_length=100)]
+"""Of a folder: neither hidden, nor an option, nor the folder above."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Precision = Annotated[Literal["no", "bf16"], BeforeValidator(lambda value: "no" if value is False else value)]
 """YAML reads a bare `no` as false."""
 
 
 class Section(BaseModel):
-    """A part of a configuration: unknown keys are faults, and nothing changes after it is made."""
+    """A part of a configuration: unknown keys are faults, and nothing changes after it is made.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, protected_namespaces=())
+    Values are of the kind that is written: true is no number, and neither is a number in quotes. Numbers are finite.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_as_tuples(cls, values: Any) -> Any:
+        """YAML and JSON have lists alone."""
+        if not isinstance(values, Mapping):
+            return values
+        tuples = {name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple}
+        return {
+            name: tuple(value) if name in tuples and isinstance(value, list) else value
+            for name, value in values.items()
+        }
 
 
 class FoldConfig(Section):
@@ -23,7 +57,7 @@ class FoldConfig(Section):
 
     count: NaturalInt = Field(0, description="folds, 3 or more; 0: the store's own splits")
     index: NaturalInt = Field(0, description="the fold tested on, counted from 0; the next one is validated on")
-    seed: NaturalInt = Field(0, description="seed that divides the dialogues")
+    seed: Seed = Field(0, description="seed that divides the dialogues")
     pooled: tuple[str, ...] = Field(
         (), description="splits whose dialogues are divided; none named: those of train, valid and test"
     )
@@ -53,7 +87,7 @@ class DataConfig(Section):
         "stateless",
         description="D_P: nothing; the dialogues whose states are not used; or those and D_F's with states hidden",
     )
-    subset_seed: int = Field(0, description="seed of both shares; a smaller share lies inside a larger one")
+    subset_seed: Seed = Field(0, description="seed of both shares; a smaller share lies inside a larger one")
     fold: FoldConfig = FoldConfig()
     overlap: Literal["refuse", "drop"] = Field(
         "refuse",
@@ -107,16 +141,16 @@ class TrainingConfig(Section):
 
     epochs: NaturalInt = Field(50, description="passes over the training examples")
     batch_size: PositiveInt = Field(64, description="examples a step, over all processes")
-    learning_rate: float = Field(5e-4, gt=0, description="peak; linear decay to 0")
+    learning_rate: PositiveFloat = Field(5e-4, description="peak; linear decay to 0")
     warmup_ratio: Share = Field(0.01, description="share of the steps over which the learning rate rises to its peak")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW); 0 is Adam")
+    weight_decay: NaturalFloat = Field(0.0, description="decoupled (AdamW); 0 is Adam")
     ema_decay: float = Field(
         0.0,
         ge=0,
         lt=1,
         description="decay of the exponential moving average of the weights, which is validated and saved; 0: no average",
     )
-    max_grad_norm: float | None = Field(None, gt=0, description="gradients are clipped to this norm; null: never")
+    max_grad_norm: PositiveFloat | None = Field(None, description="gradients are clipped to this norm; null: never")
     positives: PositiveInt = Field(1, description="positives drawn a turn and epoch")
     negatives: PositiveInt = Field(4, description="negatives drawn a turn and epoch, where none are shared")
     shared_negatives: NaturalInt = Field(
@@ -133,10 +167,8 @@ class TrainingConfig(Section):
         False,
         description="torch.compile of the model's heaviest modules; takes a minute or more at first",
     )
-    workers: NaturalInt = Field(
-        0, description="worker processes that build batches, for each training process; 0: a thread"
-    )
-    threads: PositiveInt | None = Field(None, description="CPU threads; null: torch's choice")
+    workers: Depth = Field(0, description="worker processes that build batches, for each training process; 0: a thread")
+    threads: Annotated[int, Field(gt=0, le=1_000)] | None = Field(None, description="CPU threads; null: torch's choice")
 
 
 class EvaluationConfig(Section):
@@ -150,9 +182,9 @@ class EvaluationConfig(Section):
 class Config(Section):
     """One run."""
 
-    experiment: str = Field("experiment", pattern=r"^[\w.+-]+$", description="first folder of the run")
-    variant: str = Field("base", pattern=r"^[\w.+-]+$", description="second folder of the run")
-    seed: NaturalInt = Field(0, description="initial weights, sampling, dropout")
+    experiment: Name = Field("experiment", description="first folder of the run")
+    variant: Name = Field("base", description="second folder of the run")
+    seed: Seed = Field(0, description="initial weights, sampling, dropout")
     preset: str | None = Field(None, description="the model's preset that fields not given come from; null: its first")
     data: DataConfig = DataConfig()
     model: SerializeAsAny[ModelConfig]

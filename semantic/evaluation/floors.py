@@ -48,16 +48,18 @@ def floors(
 ) -> dict[str, Metrics]:
     """Metrics of the four floors on the example rows `queries`: floor -> protocol -> metric -> fraction.
 
-    `training` are the example rows popularity is counted over, and without any there is no such floor; `seed` fixes the
-    random rankings. Each floor is computed once for all it depends on, and kept beside the store.
+    `training` are the example rows popularity is counted over, and without any there is no such floor, as there is none by
+    TF-IDF where no product's text has a word; `seed` fixes the random rankings. Each floor is computed once for all it
+    depends on, and kept beside the store.
 
     Raises:
-        DataError: there are no queries, or no product of the store has a text.
+        DataError: there are no queries.
     """
     if len(queries) == 0:
         raise DataError(f"{store.path}: expected at least one query to rank floors for, found none")
     progress = progress or Progress()
-    kept, tfidf, generator = KeptFloors(store, progress), _Tfidf(store, queries), np.random.default_rng(seed)
+    kept, tfidf = KeptFloors(store, progress), _Tfidf(store, queries, progress)
+    generator = np.random.default_rng(seed)
     facts = {"version": VERSION, "queries": rows_digest(np.asarray(queries)), "ks": list(ks)}
     words = facts | {"scikit-learn": sklearn.__version__}
     known: dict[str, dict[str, Any]] = {
@@ -66,7 +68,7 @@ def floors(
         "tfidf last utterance": words | {"turns": 1},
         "tfidf context": words | {"turns": context_turns},
     }
-    scorers: dict[str, Callable[[], Scorer]] = {
+    scorers: dict[str, Callable[[], Scorer | None]] = {
         "random": lambda: _random(generator),
         "popularity": lambda: _popularity(store, training),
         "tfidf last utterance": lambda: tfidf.scorer(1),
@@ -75,9 +77,8 @@ def floors(
     if not len(training):
         del known["popularity"]
     found = {name: kept.read(name, of) for name, of in known.items()}
-    missing = [name for name, metrics in found.items() if metrics is None]
-    if missing:
-        draws = {name: DRAWS if name == "random" else 1 for name in missing}
+    draws = {name: DRAWS if name == "random" else 1 for name, metrics in found.items() if metrics is None}
+    if draws:
         done, total = 0, len(queries) * sum(draws.values())
         with progress.bar("floors", total) as advance:
 
@@ -88,9 +89,13 @@ def floors(
 
             for name, times in draws.items():
                 score = scorers[name]()
-                found[name] = _mean([_metrics(_ranks(store, queries, score, ranked), ks) for _ in range(times)])
-                kept.write(name, known[name], found[name])
-    return found
+                if score is None:
+                    ranked(times * len(queries))
+                    continue
+                metrics = _mean([_metrics(_ranks(store, queries, score, ranked), ks) for _ in range(times)])
+                kept.write(name, known[name], metrics)
+                found[name] = metrics
+    return {name: metrics for name, metrics in found.items() if metrics is not None}
 
 
 def _mean(draws: list[Metrics]) -> Metrics:
@@ -114,23 +119,27 @@ def _popularity(store: Store, training: Sequence[int]) -> Scorer:
 class _Tfidf:
     """Scores by TF-IDF; the products' vectors are computed when they are first asked for, and once."""
 
-    def __init__(self, store: Store, queries: Sequence[int]) -> None:
+    def __init__(self, store: Store, queries: Sequence[int], progress: Progress) -> None:
         self.store = store
         self.queries = queries
+        self.progress = progress
 
     @cached_property
-    def products(self) -> tuple[TfidfVectorizer, Any]:
-        """The fitted weights, and a sparse unit vector a product."""
+    def products(self) -> tuple[TfidfVectorizer, Any] | None:
+        """The fitted weights, and a sparse unit vector a product; None where no text has a word."""
         vectorizer = TfidfVectorizer()
         try:
             return vectorizer, vectorizer.fit_transform(self.store.product_texts)
-        except ValueError as error:  # scikit-learn's "empty vocabulary"
-            raise DataError(
-                f"{self.store.path}: expected products with texts to rank by TF-IDF, found no word in any"
-            ) from error
+        except ValueError:  # scikit-learn's "empty vocabulary"
+            self.progress.say(
+                f"{self.store.path}: expected a word in the products' texts, found none; there is no floor by TF-IDF"
+            )
+            return None
 
-    def scorer(self, turns: int) -> Scorer:
+    def scorer(self, turns: int) -> Scorer | None:
         """Against the texts of the last `turns` turns of each query."""
+        if self.products is None:
+            return None
         vectorizer, products = self.products
         texts = vectorizer.transform([context_text(self.store, example, turns) for example in self.queries])
         # Rows are unit vectors, so the product of two is their cosine.

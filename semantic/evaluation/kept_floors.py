@@ -20,7 +20,7 @@ Metrics = dict[str, dict[str, float]]
 
 def rows_digest(rows: np.ndarray) -> str:
     """A digest of row numbers in their order."""
-    return hashlib.sha256(np.ascontiguousarray(rows, dtype="<i8")).hexdigest()
+    return hashlib.sha256(np.asarray(rows, dtype="<i8").tobytes()).hexdigest()
 
 
 @dataclass
@@ -64,9 +64,7 @@ class KeptFloors:
             self.told = True
 
     def _of(self, floor: str, known: dict[str, Any]) -> dict[str, Any]:
-        manifest = self.store.manifest
-        store = manifest.get("identity") or _digest(manifest["checksums"])
-        return {"floor": floor, "store": store, **known}
+        return {"floor": floor, "store": self.store.identity, **known}
 
     def _file(self, known: dict[str, Any]) -> Path:
         return self.store.path / FOLDER / f"{known['floor'].replace(' ', '-')}-{_digest(known)[:16]}.json"

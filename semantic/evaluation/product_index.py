@@ -27,6 +27,12 @@ IN_MEMORY = 4 << 30
 BLOCK = 4096
 """Rows whose norms are taken at once."""
 
+COMPARED = 8
+"""Products whose kept rows are compared with the model's own before all are trusted."""
+
+ROUNDING = {"no": 1e-2, "bf16": 5e-2}
+"""How far apart rows of one function may lie on different devices, as a share of the largest number in them."""
+
 AT_ONCE = {"cpu": 16 << 20, "other": 1 << 30}
 """Bytes of rows scored at once: on a CPU what its caches hold. It bounds memory and changes no score."""
 
@@ -130,7 +136,10 @@ def index_products(
 
 
 def stored_index(model: Model, builder: BatchBuilder, config: EvaluationConfig, progress: Progress) -> ProductIndex:
-    """The rows of a store's whole catalogue, computed once for a model's weights and kept beside the store."""
+    """The rows of a store's whole catalogue, computed once for a model's weights and kept beside the store.
+
+    Kept rows that are not those that the model gives today, as its code has changed, are computed anew.
+    """
     store = builder.store
     known = f"{model.config.model_dump_json()} {model.spec} {config.precision}"
     if model.tokenizer is not None:
@@ -145,17 +154,37 @@ def stored_index(model: Model, builder: BatchBuilder, config: EvaluationConfig, 
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().data)
     file = store.path / "vectors" / f"{digest.hexdigest()[:16]}.npy"
-    cached_rows(
-        file,
-        store.num_products,
-        model.product_shape,
-        numpy_dtype(model.product_dtype),
-        lambda start, stop: encode_rows(model, builder, np.arange(start, stop), config.precision).cpu().numpy(),
-        block=config.product_batch_size,
-        progress=progress,
-        what="product vectors",
-    )
-    return open_index(file)
+
+    def index() -> ProductIndex:
+        cached_rows(
+            file,
+            store.num_products,
+            model.product_shape,
+            numpy_dtype(model.product_dtype),
+            lambda start, stop: encode_rows(model, builder, np.arange(start, stop), config.precision).cpu().numpy(),
+            block=config.product_batch_size,
+            progress=progress,
+            what="product vectors",
+        )
+        return open_index(file)
+
+    kept, found = file.is_file(), index()
+    if kept and not _gives(model, builder, found, config.precision):
+        progress.say(f"{file}: expected the product vectors of this model, found others; they are computed anew")
+        file.unlink()
+        found = index()
+    return found
+
+
+def _gives(model: Model, builder: BatchBuilder, index: ProductIndex, precision: str) -> bool:
+    """Whether a few rows spread over a catalogue are what the model gives, but for rounding."""
+    ids = np.unique(np.linspace(0, max(0, len(index) - 1), COMPARED).astype(np.int64))[: len(index)]
+    kept, rows = index.rows[ids], encode_rows(model, builder, ids, precision).cpu()
+    if not rows.is_floating_point():
+        return torch.equal(kept, rows)
+    kept, rows = precise(kept), precise(rows)
+    near = ROUNDING[precision] * rows.abs().max().item() if len(ids) else 0.0
+    return torch.allclose(kept, rows, rtol=0, atol=near, equal_nan=True)
 
 
 def open_index(file: Path) -> ProductIndex:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from semantic.batching.candidates import all_candidates
+from semantic.batching.candidates import all_candidates, all_counts
 from semantic.batching.shards import Counts
 from semantic.config.schema import EvaluationConfig
 from semantic.datasets.batches.builder import BatchBuilder
@@ -22,7 +22,6 @@ from semantic.evaluation.product_index import ProductIndex, encoding, index_prod
 from semantic.evaluation.query_table import TOP, BestProducts, best_candidates, described, identity_columns
 from semantic.metrics.ranking import count_ranks, released, standard, tied_queries
 from semantic.models.interface import Explanation, Model, precise
-from semantic.models.losses import hinge_loss
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes
 from semantic.runtime.errors import DataError, FailedError
 from semantic.runtime.files import replacing
@@ -35,7 +34,9 @@ class ScoreError(FailedError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of a split under both protocols, the share of queries with ties, the ranking loss, and a row a query."""
+    """Metrics of a split under both protocols, the share of queries with ties, the ranking loss of all candidates by
+    `Model.ranking_loss`, and a row a query.
+    """
 
     protocols: dict[str, dict[str, float]]
     tie_rate: float
@@ -97,16 +98,17 @@ def evaluate_examples(
     """
     training = model.training
     model.eval()
-    offered = _offered(builder.store, rows)
+    store = builder.store
+    offered, counts = _offered(store, rows), all_counts(store, rows)
     index = index_products(model, builder, offered, config, processes=processes)
-    place = np.full(builder.store.num_products, NONE, dtype=np.int64)
+    place = np.full(store.num_products, NONE, dtype=np.int64)
     place[offered] = np.arange(len(offered))
 
     def rank_mine() -> _Ranked:
         mine, parts = processes.shard(rows), []
         for start in range(0, len(mine), config.batch_size):
             batch = mine[start : start + config.batch_size]
-            parts.append(_rank(model, builder, batch, index, place, detail=detail, precision=config.precision))
+            parts.append(_rank(model, builder, batch, counts, index, place, detail=detail, precision=config.precision))
             if progress:
                 progress(min(len(rows), (start + config.batch_size) * processes.world_size), len(rows))
         return _join(parts)
@@ -119,25 +121,24 @@ def evaluate_examples(
         protocol: {n.split("/")[1]: pc.mean(whole.table[n]).as_py() for n in names if n.startswith(f"{protocol}/")}
         for protocol in ("standard", "released")
     }
-    return Evaluation(protocols, whole.ties / len(rows), whole.loss / whole.pairs, whole.table, whole.explanations)
+    return Evaluation(protocols, whole.ties / len(rows), whole.loss, whole.table, whole.explanations)
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Some queries: columns of queries.parquet, how many have ties, and the ranking loss summed over `pairs`."""
+    """Some queries: columns of queries.parquet, how many have ties, and their share of the mean ranking loss."""
 
     table: pa.Table | None  # None: no query
     ties: int
     loss: float
-    pairs: int
     explanations: list[dict[str, Any]]
 
 
 def _join(parts: list[_Ranked]) -> _Ranked:
     tables = [part.table for part in parts if part.table is not None]
-    ties, loss, pairs = (sum(getattr(part, name) for part in parts) for name in ("ties", "loss", "pairs"))
+    ties, loss = sum(part.ties for part in parts), sum(part.loss for part in parts)
     explanations = next((part.explanations for part in parts if part.explanations), [])
-    return _Ranked(pa.concat_tables(tables) if tables else None, ties, loss, pairs, explanations)
+    return _Ranked(pa.concat_tables(tables) if tables else None, ties, loss, explanations)
 
 
 def _offered(store: Store, rows: np.ndarray) -> np.ndarray:
@@ -153,13 +154,14 @@ def _rank(
     model: Model,
     builder: BatchBuilder,
     rows: np.ndarray,
+    counts: Counts,
     index: ProductIndex,
     place: np.ndarray,
     *,
     detail: bool,
     precision: str,
 ) -> _Ranked:
-    """One batch of queries against their candidates, whose places in `index` are given by product."""
+    """One batch of queries against their candidates, whose places in `index` are given by product; `counts` are all queries'."""
     device = model.device
     ids, positive_array = all_candidates(builder.store, rows)
     candidates = torch.from_numpy(np.where(ids == NONE, NONE, place[ids])).to(device)
@@ -178,16 +180,16 @@ def _rank(
         best = BestProducts(best_candidates(ids, scores, keep), keep.sum(1).clamp(max=TOP).tolist())
         explanations = model.explain(query, index.at(candidates.gather(1, best.columns), device))
         columns |= best.table(ids, scores, positive, explanations)
-    pairs = int(Counts.of(positive, keep).pairs)
-    loss = pairs * float(hinge_loss(scores, positive, keep))
-    return _Ranked(pa.table(columns), int(tied_queries(ranks).sum()), loss, pairs, described(explanations))
+    loss = float(model.ranking_loss(scores, positive, keep, counts))
+    return _Ranked(pa.table(columns), int(tied_queries(ranks).sum()), loss, described(explanations))
 
 
 def _check_numbers(store: Store, rows: np.ndarray, scores: torch.Tensor, keep: torch.Tensor) -> None:
-    broken = (scores.isnan() & keep).any(dim=1)
+    broken = (scores.isnan() | scores.isposinf()) & keep
     if broken.any():
-        dialogue, turn = store.example_turns[rows[int(broken.nonzero()[0])]]
+        query, candidate = broken.nonzero()[0].tolist()
+        dialogue, turn = store.example_turns[rows[query]]
         raise ScoreError(
             f"dialogue {store.dialogue_names[dialogue]!r} turn {turn - store.dialogue_first_turn[dialogue]}: "
-            "expected a number as every candidate's score, got NaN"
+            f"expected a number as every candidate's score, got {scores[query, candidate].item()}"
         )

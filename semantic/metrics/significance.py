@@ -24,9 +24,24 @@ def paired_test(
 def paired_tests(
     values: Mapping[Key, Values], groups: Sequence[Hashable], *, flips: int = FLIPS, seed: int = 0
 ) -> dict[tuple[Key, Key], float]:
-    """Two-sided p-values of paired permutation tests on per-query values [query], one of each pair of methods.
+    """Two-sided p-values of `difference_tests`, one of each pair of methods, from per-query values [query].
 
-        p = (1 + |{flips : |T_flipped| >= |T|}|) / (1 + flips),     T = sum over queries of first - second
+    Raises:
+        ValueError: a method's values and the groups differ in length, or a value is not finite.
+    """
+    for method, one in values.items():
+        if len(one) != len(groups):
+            raise ValueError(f"{method}: expected {len(groups)} values, one a query, got {len(one)}")
+    differences = {(a, b): np.asarray(values[a]) - np.asarray(values[b]) for a, b in combinations(values, 2)}
+    return difference_tests(differences, groups, flips=flips, seed=seed)
+
+
+def difference_tests(
+    differences: Mapping[Key, Values], groups: Sequence[Hashable], *, flips: int = FLIPS, seed: int = 0
+) -> dict[Key, float]:
+    """Two-sided p-values of permutation tests on per-query differences [query] of two methods, one of each pair.
+
+        p = (1 + |{flips : |T_flipped| >= |T|}|) / (1 + flips),     T = sum over queries of the difference
 
     If two methods were alike, either could have given either value: each difference keeps or changes its sign with
     even odds. Queries of one group (a dialogue) change sign together, because their outcomes depend on each other. The
@@ -35,30 +50,26 @@ def paired_tests(
     permutation_type="samples".
 
     Raises:
-        ValueError: a method's values and the groups differ in length.
+        ValueError: a pair's differences and the groups differ in length, or a difference is not finite.
     """
-    lengths = {len(method) for method in values.values()}
-    if lengths - {len(groups)}:
-        raise ValueError(
-            f"paired_tests: expected one value of each method and one group a query, "
-            f"got {', '.join(str(len(method)) for method in values.values())} and {len(groups)}"
-        )
-    pairs = list(combinations(values, 2))
-    if not pairs:
+    for pair, one in differences.items():
+        if len(one) != len(groups):
+            raise ValueError(f"{pair}: expected {len(groups)} differences, one a query, got {len(one)}")
+        if not np.isfinite(one).all():
+            raise ValueError(f"{pair}: expected finite differences, got {np.asarray(one)[~np.isfinite(one)][0]}")
+    if not differences:
         return {}
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     rows = [numbers[group] for group in groups]
     # scipy asks for two observations at least; a group whose difference is zero changes no sum.
     size = max(2, len(numbers))
-    differences = np.stack(
-        [np.bincount(rows, np.asarray(values[a]) - np.asarray(values[b]), size) for a, b in pairs], axis=1
-    )  # [group, pair]
+    sums = np.stack([np.bincount(rows, one, size) for one in differences.values()], axis=1)  # [group, pair]
     # Sums that are equal in exact arithmetic may differ in their last bits, and must count as reached.
-    reached = abs(differences.sum(axis=0)) - 1e-9 * np.abs(differences).sum(axis=0)
+    reached = abs(sums.sum(axis=0)) - 1e-9 * np.abs(sums).sum(axis=0)
 
     def reaches(signs: np.ndarray, axis: int) -> np.ndarray:
         """[..., pair]: 1 where the flipped sum is as large as the observed one."""
-        return (np.abs(np.moveaxis(signs, axis, -1) @ differences) >= reached).astype(float)
+        return (np.abs(np.moveaxis(signs, axis, -1) @ sums) >= reached).astype(float)
 
     # The permuted sample is the signs themselves, so that one set of flips serves all pairs.
     with np.errstate(over="ignore"):  # scipy 1.15 counts the patterns of signs as a float
@@ -72,7 +83,7 @@ def paired_tests(
             alternative="greater",
             rng=np.random.default_rng(seed),
         )
-    return {pair: float(p) for pair, p in zip(pairs, found.pvalue, strict=True)}
+    return {pair: float(p) for pair, p in zip(differences, found.pvalue, strict=True)}
 
 
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:

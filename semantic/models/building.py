@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from semantic.batching.features import read_features
 from semantic.batching.inputs import InputSpec
+from semantic.batching.opening import products_digest
 from semantic.config.registry import find_model
 from semantic.config.schema import Config
 from semantic.datasets.store.store import Store
@@ -32,7 +33,7 @@ def build_model(config: Config, store: Store, say: Callable[[str], None], held_o
     """
     checkpoint = config.model.text.checkpoint
     encoder = None if checkpoint is None else load_encoder(checkpoint)
-    tokenizer = _tokenizer(config, store, say, held_out)
+    tokenizer = _tokenizer(config, store, encoder, say, held_out)
     spec = _input_spec(config, store, tokenizer, encoder)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -42,11 +43,14 @@ def build_model(config: Config, store: Store, say: Callable[[str], None], held_o
     return model
 
 
-def _tokenizer(config: Config, store: Store, say: Callable[[str], None], held_out: np.ndarray | None) -> Tokenizer:
+def _tokenizer(
+    config: Config, store: Store, encoder: Any, say: Callable[[str], None], held_out: np.ndarray | None
+) -> Tokenizer:
     """The checkpoint's tokenizer, or one trained on the data's text."""
     text = config.model.text
     if text.checkpoint is not None:
-        return load_tokenizer(text.checkpoint)
+        words = [*slot_schema(config, store).words, *itertools.islice(store.all_texts("products", "text"), 1000)]
+        return load_tokenizer(text.checkpoint, encoder.get_input_embeddings().num_embeddings, words)
     say(
         "No text checkpoint given: a WordPiece vocabulary is trained on this data's own text and word vectors start "
         "from scratch (model.text.checkpoint names a BERT-family checkpoint)."
@@ -75,6 +79,7 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
         unset_tokens=pieces(UNSET),
         catalogue_words=words,
         image_features=None if model.features_file is None else read_features(model.features_file, store).shape[1],
+        products=None if model.features_file is None else products_digest(store),
         text_encoder=None if encoder is None else encoder.config.to_dict(),
         context_turns=data.context_turns,
         photos_per_turn=data.photos_per_turn,

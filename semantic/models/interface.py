@@ -17,13 +17,13 @@ from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.opening import open_batches
-from semantic.batching.shards import Shard
+from semantic.batching.shards import Counts, Shard
 from semantic.config.errors import ConfigError
 from semantic.config.schema import ModelConfig
 from semantic.datasets.batches.builder import BatchBuilder
@@ -31,6 +31,7 @@ from semantic.datasets.batches.tensors import Batch, Contexts, Products, map_ten
 from semantic.datasets.store.store import Store
 from semantic.encoders.attention import AttentionLayer
 from semantic.encoders.image import Backbone
+from semantic.models.losses import hinge_loss
 from semantic.models.saving import SavedModel
 from semantic.runtime.progress import Progress
 
@@ -125,6 +126,20 @@ class Model(SavedModel, ABC):
     @abstractmethod
     def loss(self, shard: Shard) -> Loss:
         """The loss of a process's shard of a training step: its share of the whole batch's mean."""
+
+    def ranking_loss(
+        self,
+        scores: Float[Tensor, "query candidate"],
+        positive: Bool[Tensor, "query candidate"],
+        keep: Bool[Tensor, "query candidate"],
+        counts: Counts,
+    ) -> Float[Tensor, ""]:
+        """The ranking loss of `score`'s scores of all candidates: what an evaluation reports as its loss.
+
+        By default the hinge with margin 1. A model that trains on another loss says so here. Where a mean is taken, divide
+        by `counts`, which are the whole split's.
+        """
+        return hinge_loss(scores, positive, keep, counts=counts)
 
     def explain(self, query: Any, products: ProductRows) -> Sequence[Explanation]:
         """Why candidates are scored as they are; nothing by default."""

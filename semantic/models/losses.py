@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.shards import Counts
-from semantic.config.schema import Section
+from semantic.config.schema import NaturalFloat, PositiveFloat, Section
 
 FEW_CANDIDATES = 32
 
@@ -24,7 +24,7 @@ class Hinge(Section):
     """A margin between each positive and each negative."""
 
     kind: Literal["hinge"] = Field("hinge", description="max(0, margin - f(+) + f(-)) over pairs, the paper's")
-    margin: float = Field(1.0, ge=0, description="between the scores of a positive and a negative")
+    margin: NaturalFloat = Field(1.0, description="between the scores of a positive and a negative")
 
 
 class SampledSoftmax(Section):
@@ -33,7 +33,7 @@ class SampledSoftmax(Section):
     kind: Literal["sampled_softmax"] = Field(
         "sampled_softmax", description="-log softmax of a positive over the negatives"
     )
-    scale: float = Field(20.0, gt=0, description="start of the learned scale that turns cosines into logits")
+    scale: PositiveFloat = Field(20.0, description="start of the learned scale that turns cosines into logits")
 
 
 Ranking = Annotated[Hinge | SampledSoftmax, Field(discriminator="kind")]
@@ -42,6 +42,21 @@ Ranking = Annotated[Hinge | SampledSoftmax, Field(discriminator="kind")]
 def log_scale(ranking: Hinge | SampledSoftmax) -> nn.Parameter | None:
     """The learned logarithm of the scale of logits; None for a hinge, which has none."""
     return nn.Parameter(torch.tensor(math.log(ranking.scale))) if isinstance(ranking, SampledSoftmax) else None
+
+
+def ranking_loss(
+    ranking: Hinge | SampledSoftmax,
+    relevance: Float[Tensor, "batch candidate"],
+    logits: Float[Tensor, "batch candidate"] | None,
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+    counts: Counts,
+) -> Float[Tensor, ""]:
+    """The loss that a configuration names: a hinge is over the relevance, a softmax over the logits."""
+    if isinstance(ranking, Hinge):
+        return hinge_loss(relevance, positive, keep, ranking.margin, counts)
+    assert logits is not None
+    return sampled_softmax_loss(logits, positive, keep, counts)
 
 
 def hinge_loss(

@@ -1,13 +1,16 @@
 """A model on disk: weights in safetensors, configuration and tokenizer in JSON; from a folder or from the hub."""
 
+import hashlib
 import json
-import tempfile
+import stat
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 from torch import nn
 from typing_extensions import Self
@@ -15,12 +18,16 @@ from typing_extensions import Self
 from semantic.batching.inputs import InputSpec
 from semantic.config.errors import ConfigError
 from semantic.config.registry import find_model
-from semantic.config.schema import ModelConfig
+from semantic.config.schema import MOST, ModelConfig
+from semantic.models.hub import check_place
 from semantic.runtime.errors import UserError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import replacing, write_text
+from semantic.runtime.reading import ReadingError, check_readable, parse_json, read_text
 
 FORMAT, VERSION = "semantic-model", 2
-WEIGHTS = "model.safetensors"
+WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
+MOST_BYTES = 1 << 28
+"""Of a description or a tokenizer; those of large vocabularies take some tens of MB."""
 
 
 class ModelError(UserError):
@@ -36,84 +43,149 @@ class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """The files of `save_pretrained`; each is whole at any moment, the weights last."""
+        tokenizer = None if self.tokenizer is None else self.tokenizer.to_str(pretty=False)
         description = {
             "format": FORMAT,
             "version": VERSION,
             "model": self.config.model_dump(mode="json"),
             "inputs": asdict(self.spec),
+            "tokenizer": None if tokenizer is None else _digest(tokenizer),
         }
         write_text(save_directory / "config.json", json.dumps(description, indent=1))
-        if self.tokenizer is not None:
-            write_text(save_directory / "tokenizer.json", self.tokenizer.to_str(pretty=False))
-        with tempfile.TemporaryDirectory(dir=save_directory, prefix=".weights-") as partial:
-            super()._save_pretrained(Path(partial))
-            (Path(partial) / WEIGHTS).replace(save_directory / WEIGHTS)
+        if tokenizer is not None:
+            write_text(save_directory / TOKENIZER, tokenizer)
+        with replacing(save_directory / WEIGHTS) as partial:
+            partial.touch()  # with the mode of any new file; safetensors lets the owner alone read what it writes
+            mode = stat.S_IMODE(partial.stat().st_mode)
+            save_model(self, str(partial))
+            partial.chmod(mode)
 
     @classmethod
-    def _from_pretrained(
+    def from_pretrained(  # type: ignore[override]
         cls,
+        pretrained_model_name_or_path: str | Path,
         *,
-        model_id: str,
         revision: str | None = None,
         cache_dir: str | Path | None = None,
         force_download: bool = False,
         local_files_only: bool = False,
         token: str | bool | None = None,
-        **_: Any,
     ) -> Self:
-        """The files of `from_pretrained`, from a folder or from the hub, as the class that was saved."""
-        folder = Path(model_id)
+        """A saved model as the class that was saved, in evaluation mode: from a folder, or from the hub by its name there.
+
+        Raises:
+            ModelError: no such folder or name, a file that cannot be read, or files that do not fit one another.
+        """
+        name = pretrained_model_name_or_path
+        check_place(name, "model", ModelError)
+        folder = Path(name)
         if not folder.is_dir():
             try:
                 folder = Path(
                     snapshot_download(
-                        model_id, revision=revision, cache_dir=cache_dir, force_download=force_download,
+                        str(name), revision=revision, cache_dir=cache_dir, force_download=force_download,
                         local_files_only=local_files_only, token=token,
                     )
                 )  # fmt: skip
-            except (OSError, ValueError) as error:
-                first = str(error).strip().splitlines()[0]
+            except Exception as error:  # the hub's own errors, those of the network below it, and of the name's form
+                first = [*str(error).strip().splitlines(), type(error).__name__][0]
                 raise ModelError(
-                    f"model {model_id}: expected a folder or a hub name that can be downloaded, got: {first}"
-                ) from None
-        description = _read_description(folder)
-        try:
-            found = find_model(description["model"]["name"])
-        except ConfigError as error:
-            raise ModelError(f"{folder / 'config.json'}: {error}") from None
-        if not issubclass(found, cls):
-            raise ModelError(f"{folder}: expected a {cls.__name__}, found a {found.__name__}")
-        model = found(found.Config.model_validate(description["model"]), _input_spec(description["inputs"]))
+                    f"model {name}: expected a folder or a hub name that can be downloaded, got: {first}"
+                ) from error
+        description = _read_description(folder / "config.json")
+        model = cls._described(folder / "config.json", description)
         weights = folder / WEIGHTS
         try:
-            cls._load_as_safetensor(model, str(weights), map_location="cpu", strict=True)
-        except (OSError, SafetensorError, RuntimeError) as error:
+            check_readable(weights)
+            load_model(model, str(weights), strict=True, device="cpu")
+        except (OSError, SafetensorError, RuntimeError, ReadingError) as error:
             first = " ".join(str(error).split())[:300]
             raise ModelError(
                 f"{weights}: expected the weights that config.json beside it describes, got: {first}"
             ) from None
-        if (folder / "tokenizer.json").is_file():
-            model.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        model.tokenizer = _read_tokenizer(folder / TOKENIZER, description.get("tokenizer"), model.spec)
         return model.eval()
 
+    @classmethod
+    def _described(cls, file: Path, description: dict[str, Any]) -> Self:
+        """A model as a description says, its weights not yet set."""
+        try:
+            found = find_model(description["model"]["name"])
+            if not issubclass(found, cls):
+                raise ModelError(f"{file.parent}: expected a {cls.__name__}, found a {found.__name__}")
+            config, spec = found.Config.model_validate(description["model"]), _input_spec(description["inputs"])
+        except ConfigError as error:
+            raise ModelError(f"{file}: {error}") from None
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"]))
+            raise ModelError(f"{file}: expected the description of a model, found at {where}: {fault['msg']}") from None
+        except (KeyError, TypeError, AttributeError):
+            raise ModelError(f"{file}: expected the description of a model, found no model or inputs in it") from None
+        try:
+            return found(config, spec)
+        except (ValueError, TypeError, KeyError, AssertionError) as error:
+            first = [*str(error).strip().splitlines(), type(error).__name__][0]
+            raise ModelError(f"{file}: expected a model that can be made, found: {first}") from error
 
-def _input_spec(values: dict[str, Any]) -> InputSpec:
-    """An `InputSpec` out of JSON, whose lists were tuples."""
-    kept = {field.name: values[field.name] for field in fields(InputSpec) if field.name in values}
-    return InputSpec(**{name: _tuples(value) for name, value in kept.items()})
 
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    file = folder / "config.json"
+def _read_description(file: Path) -> dict[str, Any]:
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-        found = (description["format"], description["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ModelError(f"{folder}: expected a saved model with its config.json, found none") from None
+        description = parse_json(read_text(file, MOST_BYTES))
+    except ReadingError as error:
+        raise ModelError(f"{file.parent}: expected a saved model with its config.json, found {error}") from None
+    if not isinstance(description, dict) or "format" not in description:
+        raise ModelError(f"{file}: expected the description of a model, found other JSON")
+    found = (description["format"], description.get("version"))
     if found != (FORMAT, VERSION):
         raise ModelError(f"{file}: expected {FORMAT} version {VERSION}, found {found[0]} version {found[1]}")
     return description
+
+
+_Size = Annotated[int, Field(gt=0, le=MOST)]
+_Sizes = TypeAdapter(dict[str, _Size])
+
+
+def _input_spec(values: dict[str, Any]) -> InputSpec:
+    """An `InputSpec` out of JSON; ValidationError where a value is of another kind or size."""
+    kept = {field.name: values[field.name] for field in fields(InputSpec) if field.name in values}
+    spec = TypeAdapter(InputSpec).validate_json(json.dumps(kept), strict=True)
+    sizes = (
+        "vocabulary",
+        "positions",
+        "context_turns",
+        "photos_per_turn",
+        "turn_tokens",
+        "product_tokens",
+        "value_tokens",
+    )
+    _Sizes.validate_python({name: getattr(spec, name) for name in sizes})
+    return spec
+
+
+def _read_tokenizer(file: Path, digest: str | None, spec: InputSpec) -> Tokenizer | None:
+    """The tokenizer of a saved model; None where it was saved without one, and none was added."""
+    if digest is None and not file.exists():
+        return None
+    try:
+        text = read_text(file, MOST_BYTES)
+    except ReadingError as error:
+        raise ModelError(f"{file}: expected the model's tokenizer, found {error}") from None
+    if digest is not None and _digest(text) != digest:
+        raise ModelError(
+            f"{file}: expected the tokenizer that the model was saved with, found another one or a damaged one"
+        )
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # tokenizers raises nothing more particular
+        raise ModelError(f"{file}: expected a tokenizer, found a file that does not read: {error}") from error
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    if largest >= spec.vocabulary:
+        raise ModelError(
+            f"{file}: expected the {spec.vocabulary} word pieces of the model's weights, found piece {largest}"
+        )
+    return tokenizer
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.rstrip("\n").encode()).hexdigest()

@@ -1,5 +1,7 @@
 """Text checkpoints of the BERT family: read from a folder or the hub, and taken over by a model."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,44 +11,90 @@ from torch import nn
 
 from semantic.encoders.text import ContextualWords
 from semantic.encoders.words import WordTables
+from semantic.models.hub import check_place
 from semantic.runtime.errors import UserError
+
+UNKNOWN = ("[UNK]", "<unk>")
+"""What tokenizers of the BERT family call a word that they do not know."""
 
 
 class CheckpointError(UserError):
     """A text checkpoint that cannot be had or does not fit. The message says where, what was expected and what was found."""
 
 
-def load_tokenizer(checkpoint: str) -> Tokenizer:
-    """The checkpoint's tokenizer, neither truncating nor padding."""
+def load_tokenizer(checkpoint: str, vocabulary: int, texts: Sequence[str]) -> Tokenizer:
+    """The checkpoint's tokenizer, neither truncating nor padding, for a word table of `vocabulary` pieces.
+
+    Raises:
+        CheckpointError: it cannot be had, has pieces beyond the table, or knows less than half of the words of `texts`, as
+            one that was made without its files does.
+    """
     from transformers import AutoTokenizer
 
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint).backend_tokenizer
-    except (OSError, ValueError) as error:
-        raise _unreadable(checkpoint, error) from None
+    with _reading(checkpoint):
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False).backend_tokenizer
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    if largest >= vocabulary:
+        raise CheckpointError(
+            f"text checkpoint {checkpoint}: expected a tokenizer of the encoder's {vocabulary} word pieces, found piece {largest}"
+        )
+    unknown = {tokenizer.token_to_id(name) for name in UNKNOWN} - {None}
+    pieces = [piece for text in tokenizer.encode_batch(list(texts), add_special_tokens=False) for piece in text.ids]
+    known = sum(piece not in unknown for piece in pieces)
+    if 2 * known <= len(pieces):
+        raise CheckpointError(
+            f"text checkpoint {checkpoint}: expected a tokenizer that knows the data's words, found {known} of {len(pieces)} "
+            "word pieces known; are tokenizer.json and vocab.txt missing?"
+        )
     return tokenizer
 
 
 def load_encoder(checkpoint: str) -> Any:
-    """The encoder of a checkpoint, a hub name or a folder."""
+    """The encoder of a checkpoint, a hub name or a folder.
+
+    Raises:
+        CheckpointError: it cannot be had, is not of the BERT family, or lacks some of its weights.
+    """
     from transformers import AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # its bar would break into this program's own
+    logging.set_verbosity_error()  # and so would its report, of which the fault is told below
+    with _reading(checkpoint):
+        encoder, report = AutoModel.from_pretrained(checkpoint, trust_remote_code=False, output_loading_info=True)
+    absent = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if absent:
+        raise CheckpointError(
+            f"text checkpoint {checkpoint}: expected all weights of its encoder, found {len(absent)} missing "
+            f"(first {absent[0]})"
+        )
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    if not isinstance(table, nn.Embedding) or not hasattr(encoder.config, "max_position_embeddings"):
+        raise CheckpointError(
+            f"text checkpoint {checkpoint}: expected a BERT-family encoder, with word and position tables, "
+            f"found a {type(encoder).__name__}"
+        )
+    return encoder
+
+
+@contextmanager
+def _reading(checkpoint: str) -> Iterator[None]:
+    """A block in which transformers reads a checkpoint; whatever it raises is a fault of that."""
+    check_place(checkpoint, "text checkpoint", CheckpointError)
     try:
-        return AutoModel.from_pretrained(checkpoint)
-    except (OSError, ValueError) as error:
-        raise _unreadable(checkpoint, error) from None
-
-
-def _unreadable(checkpoint: str, error: Exception) -> CheckpointError:
-    kind = "folder" if Path(checkpoint).is_dir() else "hub name or folder"
-    first = str(error).strip().splitlines()[0]
-    return CheckpointError(
-        f"text checkpoint {checkpoint}: expected a {kind} with a BERT-family checkpoint, got: {first}"
-    )
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        first = [*str(error).strip().splitlines(), type(error).__name__][0]
+        if "custom code" in str(error) or "trust_remote_code" in str(error):
+            first = "one with code of its own (auto_map in its config.json), which is never run"
+        kind = "folder" if Path(checkpoint).is_dir() else "hub name or folder"
+        raise CheckpointError(
+            f"text checkpoint {checkpoint}: expected a {kind} with a BERT-family checkpoint, got: {first}"
+        ) from error
 
 
 def load_tables(words: WordTables, encoder: Any, dim: int) -> None:

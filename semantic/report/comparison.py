@@ -1,50 +1,106 @@
 """Which variants are significantly better than which others, from the results of each query."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
-from semantic.metrics.significance import holm, paired_tests
-from semantic.runs.reading import Run
+from semantic.metrics.significance import difference_tests, holm
+from semantic.runs.grouping import Group
+from semantic.runs.reading import QUERIES, Run
+from semantic.runs.summary import COMPARED
+from semantic.runtime.errors import DataError
 
-COMPARED = ("standard", "ndcg@5")
 LEVEL = 0.05
 
-Pair = tuple[str, str]
+Pair = tuple[int, int]
+"""Two groups, by their places in a section."""
+
+Values = Mapping[str, Mapping[int, np.ndarray]]
+"""The compared metric of a group by set of queries and seed, of each query in order of dialogue and turn."""
 
 
-def compare(variants: Mapping[str, Sequence[Run]]) -> tuple[dict[Pair, float], dict[str, tuple[str, ...]]]:
-    """The p-value of each pair of variants with the same queries, and of each variant those it is better than.
+@dataclass(frozen=True)
+class Comparison:
+    """The corrected p-value of each pair of groups, of each group those it is better than, and what was compared."""
 
-    A query's value is the mean of NDCG@5 (standard) over the variant's runs. Pairs are compared by `paired_tests` over
-    dialogues, and their p-values corrected by `holm`; better is a greater sum with p below `LEVEL`.
+    p_values: dict[Pair, float]
+    better: dict[int, tuple[int, ...]]
+    note: str
+
+
+def compare(groups: Sequence[Group]) -> Comparison:
+    """The groups of a section compared by NDCG@5 (standard): each pair by a permutation test over dialogues, `holm` over pairs.
+
+    A query's value is its mean over the seeds that both of the pair have, or over each one's own where they share none
+    for some queries; folds are queries of one test. Better is a greater sum with p below `LEVEL`. Groups that have seen
+    what they rank, and those with a run that kept no queries, are left out.
+
+    Raises:
+        DataError: a run's queries are damaged, or not those of another run that names the same set.
     """
-    means = {name: _query_means(runs) for name, runs in variants.items()}
-    same: list[dict[str, pd.Series]] = []  # variants by the queries they rank
-    for name, values in means.items():
-        if values.empty:
-            continue
-        rivals = next((group for group in same if next(iter(group.values())).index.equals(values.index)), None)
-        if rivals is None:
-            same.append({name: values})
-        else:
-            rivals[name] = values
-    raw: dict[Pair, float] = {}
-    for group in same:
-        dialogues = next(iter(group.values())).index.get_level_values(0).tolist()
-        raw |= paired_tests({name: values.to_numpy() for name, values in group.items()}, dialogues)
-    corrected = holm(raw)
-    better: dict[str, tuple[str, ...]] = {}
-    for pair, p in sorted(corrected.items()):
+    compared = {
+        place: group.runs
+        for place, group in enumerate(groups)
+        if not group.seen and all(run.has_queries for run in group.runs)
+    }
+    silent = [f"{group.variant} ({run.place})" for group in groups for run in group.runs if not run.has_queries]
+    left_out = f"Not compared, for no queries were kept: {', '.join(silent)}." if silent and groups[1:] else ""
+    if len(compared) < 2:
+        return Comparison({}, {}, left_out)
+    indices: dict[str, tuple[Run, pd.Index]] = {}
+    values = {place: _values(runs, indices) for place, runs in compared.items()}
+    differences, seeds, unshared = {}, set(), False
+    for one, other in combinations(values, 2):
+        shared = {name: [*(values[one][name].keys() & values[other][name].keys())] for name in values[one]}
+        unshared |= not all(shared.values())
+        means = []
+        for place in (one, other):
+            used = {name: shared[name] if all(shared.values()) else [*values[place][name]] for name in shared}
+            means.append(
+                np.concatenate([np.mean([values[place][n][s] for s in sorted(used[n])], axis=0) for n in used])
+            )
+            seeds |= {len(chosen) for chosen in used.values()}
+        differences[one, other] = means[0] - means[1]
+    dialogues = [dialogue for name in next(iter(values.values())) for dialogue, _ in indices[name][1]]
+    corrected = holm(difference_tests(differences, dialogues))
+    better: dict[int, tuple[int, ...]] = {}
+    for (one, other), p in sorted(corrected.items()):
         if p < LEVEL:
-            loser, winner = sorted(pair, key=lambda name: means[name].sum())
+            winner, loser = (one, other) if differences[one, other].sum() > 0 else (other, one)
             better[winner] = (*better.get(winner, ()), loser)
-    return corrected, better
+    return Comparison(corrected, better, f"{_note(dialogues, sorted(seeds), unshared)} {left_out}".rstrip())
 
 
-def _query_means(runs: Sequence[Run]) -> pd.Series:
-    """The mean over the runs that rank a query, by (dialogue row, turn row), sorted; empty where a run kept no queries."""
-    values = [run.query_values("/".join(COMPARED)) for run in runs]
-    if any(one.empty for one in values):
-        return pd.Series(dtype=float)
-    return pd.concat(values).groupby(level=[0, 1]).mean()
+def _values(runs: Sequence[Run], indices: dict[str, tuple[Run, pd.Index]]) -> Values:
+    """The mean of a seed over its runs on a set of queries: several where folds were evaluated on the same queries.
+
+    `indices` holds the first run on each set and its queries, and must be what all others have.
+    """
+    found: dict[str, dict[int, list[np.ndarray]]] = {}
+    for run in runs:
+        values = run.query_values(*COMPARED).sort_index()
+        first, index = indices.setdefault(run.summary.queries, (run, values.index))
+        if not index.equals(values.index):
+            raise DataError(
+                f"{run.path / QUERIES}: expected the {len(index)} queries of {first.path / QUERIES}, for both summaries "
+                f"name the same set, found {len(values)} and others"
+            )
+        found.setdefault(run.summary.queries, {}).setdefault(run.summary.seed, []).append(values.to_numpy())
+    return {name: {seed: np.mean(parts, axis=0) for seed, parts in found[name].items()} for name in sorted(found)}
+
+
+def _note(dialogues: Sequence[int], seeds: Sequence[int], unshared: bool) -> str:
+    """What was compared, for people; `dialogues` has one a query."""
+    span = " to ".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1])))
+    whose = "each row's own, where two share none" if unshared else "those that both rows have"
+    return (
+        f"Compared over {_counted(len(set(dialogues)), 'dialogue', 'dialogues')}, "
+        f"{_counted(len(dialogues), 'query', 'queries')}, each the mean of {span} seed{'s' * (seeds[-1] > 1)} ({whose})."
+    )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

@@ -14,6 +14,7 @@ Number = int | float
 COLOURS = ("#5b4bb7", "#c2571a", "#17845a", "#b8326b", "#1f77a8", "#8a7a13")
 SOFT, GRID, CARD = "#6b665e", "#e4dfd6", "#ffffff"
 FONT_SIZE = 12
+LARGEST = 1e30  # numbers from which an axis has no room: differences overflow
 UNITS = 72  # of a figure's width and height to an inch: an SVG's own
 
 
@@ -41,7 +42,7 @@ def line_chart(
 
 
 def draw(axes: Axes, curves: Sequence[Curve], *, most_ticks: int = 5, log: bool = False) -> None:
-    """Draw the curves; points that are not finite are left out.
+    """Draw the curves; points that are not finite, or too large for an axis, are left out.
 
     The y axis spans the data, not zero: loss terms move little beside their size. Under `log` both axes are logarithmic
     and span whole powers of ten; points that are not positive are left out.
@@ -96,7 +97,7 @@ def hue(number: int) -> str:
 
 
 def _has_place(x: Number, y: Number, log: bool) -> bool:
-    return math.isfinite(x) and math.isfinite(y) and (not log or min(x, y) > 0)
+    return abs(x) < LARGEST and abs(y) < LARGEST and (not log or min(x, y) > 0)
 
 
 def _span_powers_of_ten(axes: Axes, points: Sequence[tuple[Number, Number]], most_ticks: int) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semantic.runs.reading import product_column, query_column
+from semantic.runs.summary import NamedExplanation
 from semantic.runtime.errors import DataError
 
 
@@ -42,7 +43,7 @@ class Explanation:
         return 1 / len(self.rows)
 
 
-def explanations_of_query(named: Iterable[Mapping[str, Any]], query: Mapping[str, Any]) -> tuple[Explanation, ...]:
+def explanations_of_query(named: Iterable[NamedExplanation], query: Mapping[str, Any]) -> tuple[Explanation, ...]:
     """The tables a run's summary names, of a row of its queries.parquet: the weights of the query's sources, of the best
     product's, and, where it is another one, of the first hit's.
     """
@@ -50,9 +51,9 @@ def explanations_of_query(named: Iterable[Mapping[str, Any]], query: Mapping[str
     places = {"#1": 0} | {f"#{place + 1} (hit)": place for place in hits[:1] if place > 0}
     tables = []
     for one in named:
-        columns = {source: query[query_column(one["title"], source)] for source in one["query"]}
-        products = {source: query[product_column(one["title"], source)] for source in one["products"]}
-        tables.append(Explanation.of(one["title"], one["labels"], columns | _at(places, products)))
+        columns = {source: query[query_column(one.title, source)] for source in one.query}
+        products = {source: query[product_column(one.title, source)] for source in one.products}
+        tables.append(Explanation.of(one.title, one.labels, columns | _at(places, products)))
     return tuple(tables)
 
 

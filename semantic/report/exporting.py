@@ -1,25 +1,16 @@
-"""The table of a set of runs as files: Markdown, LaTeX and CSV."""
+"""The table of a set of runs as texts: Markdown, LaTeX and CSV."""
 
 import re
-from pathlib import Path
 
-from semantic.report.frame import PROTOCOLS
-from semantic.report.tables import Cell, ResultTable
-from semantic.runtime.files import write_text
+from semantic.report.tables import SEEN, Cell, ResultTable
+from semantic.runs.summary import PROTOCOLS
 
 LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+    | {SEEN: r"$^{\dagger}$"}
 )
-
-
-def write(result: ResultTable, folder: Path | str) -> tuple[Path, Path, Path]:
-    """Write table.md, table.tex and table.csv into `folder`; their paths."""
-    texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
-    for name, text in texts.items():
-        write_text(Path(folder) / name, text)
-    markdown, latex, sheet = (Path(folder) / name for name in texts)
-    return markdown, latex, sheet
+MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*<|"})
 
 
 def to_markdown(result: ResultTable) -> str:
@@ -30,11 +21,13 @@ def to_markdown(result: ResultTable) -> str:
             texts = section.texts(protocol, _markdown_cell)
             lines = [["", *texts.columns], ["---", *["---:"] * len(texts.columns)]]
             for row, cells in zip(section.rows, texts.to_numpy(), strict=True):
-                name = row.title.replace("|", "\\|")
+                name = row.heading.translate(MARKDOWN)
                 lines.append([f"*{name}*" if row.kind == "floor" else name, *cells])
             grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-            blocks.append(f"**{section.heading(protocol)}**\n\n{grid}")
-    blocks += list(result.notes) + [f"Warning: {warning}" for warning in result.warnings]
+            blocks.append(f"**{section.heading(protocol).translate(MARKDOWN)}**\n\n{grid}")
+        blocks += [section.note] * bool(section.note)
+    blocks += [note.translate(MARKDOWN) for note in result.notes]
+    blocks += [f"Warning: {warning.translate(MARKDOWN)}" for warning in result.warnings]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -47,10 +40,10 @@ def to_latex(result: ResultTable) -> str:
     for section in result.sections:
         for protocol in PROTOCOLS:
             texts = section.texts(protocol, _latex_cell)
-            names = [row.title.translate(LATEX) for row in section.rows]
+            names = [row.heading.translate(LATEX) for row in section.rows]
             kinds = [row.kind for row in section.rows]
             texts.index = [rf"\emph{{{n}}}" if kind == "floor" else n for n, kind in zip(names, kinds, strict=True)]
-            label = "-".join(re.sub(r"\W+", "-", part) for part in (Path(section.store).name, section.split, protocol))
+            label = re.sub(r"\W+", "-", f"{section.place} {protocol}")
             blocks.append(
                 texts.style.to_latex(
                     hrules=True,
@@ -60,6 +53,7 @@ def to_latex(result: ResultTable) -> str:
                     label=f"tab:{label}",
                 )
             )
+        blocks += [f"% {section.note}"] * bool(section.note)
     notes = [*result.notes, *(f"Warning: {warning}" for warning in result.warnings)]
     blocks += ["% " + " ".join(note.split()) for note in notes]  # a comment ends with its line
     return "\n".join(blocks) + "\n"

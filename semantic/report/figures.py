@@ -1,21 +1,25 @@
 """The figures of a set of runs: how validation went, and each term of the loss."""
 
 import re
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from semantic.report.comparison import COMPARED
 from semantic.report.drawing import FONT_SIZE, SOFT, UNITS, Curve, draw, hue, line_chart
 from semantic.report.svg import write_figure
+from semantic.runs.grouping import Group
 from semantic.runs.reading import Run
+from semantic.runs.summary import COMPARED
+from semantic.runtime.text import printable
 
-Variants = Mapping[str, Sequence[Run]]
+Groups = Mapping[str, Group]
+"""Groups of runs by title."""
 TERMS_IN_A_ROW = 4
+LONGEST_TITLE = 60
+LONGEST_NAME = 200  # bytes; file systems take 255, with an ending and a temporary name's
 
 
 @dataclass(frozen=True)
@@ -31,46 +35,60 @@ class Term:
         return line_chart(self.curves, 300, 130, most_ticks=3)
 
 
-def validation_curves(variants: Variants) -> list[Curve]:
-    """Validation NDCG@5 (standard, per cent) by epoch: a line a run, in its variant's colour, the kept epoch marked."""
-    protocol, metric = COMPARED
+def validation_curves(groups: Groups) -> list[Curve]:
+    """Validation NDCG@5 (standard, per cent) by epoch: a line a run, in its group's colour, the kept epoch marked."""
     lines = []
-    for colour, runs in enumerate(variants.values()):
-        for run in runs:
-            points = [(e["epoch"], 100 * e["valid"][protocol][metric]) for e in run.epochs if "valid" in e]
-            lines.append(Curve(points, colour, run.summary.get("best_epoch")))
+    for colour, group in enumerate(groups.values()):
+        for run in group.runs:
+            points = [(e.epoch, 100 * e.valid.standard[COMPARED[1]]) for e in run.epochs if e.valid is not None]
+            lines.append(Curve(points, colour, run.summary.best_epoch))
     return [line for line in lines if line.points]
 
 
 def loss_terms(runs: Sequence[Run], colour: int) -> list[Term]:
-    """The terms of the training loss that the runs of a variant wrote down."""
+    """The terms of the training loss that the runs of a group wrote down."""
     terms = []
     for part, suffix in (("train", ""), ("train_unlabelled", ", unlabelled")):
-        for name in dict.fromkeys(name for run in runs for epoch in run.epochs for name in epoch.get(part, {})):
-            points = [[(e["epoch"], e[part][name]) for e in run.epochs if name in e.get(part, {})] for run in runs]
+        epochs = [[(epoch.epoch, getattr(epoch, part)) for epoch in run.epochs] for run in runs]
+        for name in dict.fromkeys(name for run in epochs for _, values in run for name in values):
+            points = [[(epoch, values[name]) for epoch, values in run if name in values] for run in epochs]
             lines = tuple(Curve(line, colour) for line in points if line)
-            first, last = (statistics.fmean(line.points[place][1] for line in lines) for place in (0, -1))
-            terms.append(Term(name.replace("_", " ") + suffix, lines, first, last))
+            first, last = (_mean(line.points[place][1] for line in lines) for place in (0, -1))
+            terms.append(Term(printable(name.replace("_", " ")) + suffix, lines, first, last))
     return terms
 
 
-def write_figures(variants: Variants, folder: Path) -> list[Path]:
+def _mean(values: Iterable[float]) -> float:
+    """The mean, also of values that are no numbers (`statistics.fmean` raises)."""
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def write_figures(groups: Groups, folder: Path) -> list[Path]:
     """Write the figures as SVG and PNG files, with titles and a legend; their paths."""
     files: list[Path] = []
-    lines = validation_curves(variants)
+    lines = validation_curves(groups)
     if lines:
         figure = line_chart(lines, 680, 280)
         (axes,) = figure.axes
         axes.set_xlabel("epoch", color=SOFT, fontsize=FONT_SIZE)
         axes.set_ylabel("validation NDCG@5, per cent", color=SOFT, fontsize=FONT_SIZE)
-        _add_legend(figure, variants)
+        _add_legend(figure, groups)
         files += write_figure(figure, folder / "validation_ndcg@5")
-    for colour, (name, runs) in enumerate(variants.items()):
-        terms = loss_terms(runs, colour)
+    for colour, (title, group) in enumerate(groups.items()):
+        terms = loss_terms(group.runs, colour)
         if terms:
-            file = "loss_terms@" + re.sub(r"[^\w.+-]", "@", name)  # demo/best -> loss_terms@demo@best
-            files += write_figure(_multiples(terms, name), folder / file)
+            file = _file_name(title)
+            while folder / f"{file}.svg" in files:
+                file += "@"
+            files += write_figure(_multiples(terms, title), folder / file)
     return files
+
+
+def _file_name(title: str) -> str:
+    """ "demo/best" -> "loss_terms@demo@best", of at most 200 bytes."""
+    name = "loss_terms@" + re.sub(r"[^\w.+-]+", "@", title).strip("@")
+    return name.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def _multiples(terms: Sequence[Term], title: str) -> Figure:
@@ -78,7 +96,7 @@ def _multiples(terms: Sequence[Term], title: str) -> Figure:
     columns = min(len(terms), TERMS_IN_A_ROW)
     rows = -(-len(terms) // columns)
     figure = Figure(figsize=(220 * columns / UNITS, (150 * rows + 30) / UNITS), layout="constrained")
-    figure.suptitle(f"Terms of the loss by epoch, {title}", fontsize=FONT_SIZE + 2, color=SOFT, parse_math=False)
+    figure.suptitle(f"Terms of the loss by epoch, {_cut(title)}", fontsize=FONT_SIZE + 2, color=SOFT, parse_math=False)
     for place, term in enumerate(terms, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.set_title(term.name, fontsize=FONT_SIZE, color=SOFT, loc="left", parse_math=False)
@@ -86,8 +104,14 @@ def _multiples(terms: Sequence[Term], title: str) -> Figure:
     return figure
 
 
-def _add_legend(figure: Figure, variants: Variants) -> None:
-    handles = [Line2D([], [], color=hue(colour), linewidth=2) for colour in range(len(variants))]
+def _cut(title: str) -> str:
+    """A title that leaves room for the axes: of a long one its two ends."""
+    half = LONGEST_TITLE // 2
+    return title if len(title) <= LONGEST_TITLE else f"{title[:half]}...{title[-half:]}"
+
+
+def _add_legend(figure: Figure, groups: Groups) -> None:
+    handles = [Line2D([], [], color=hue(colour), linewidth=2) for colour in range(len(groups))]
     legend = figure.legend(handles, [""] * len(handles), loc="outside right upper", frameon=False, fontsize=FONT_SIZE)
-    for text, name in zip(legend.get_texts(), variants, strict=True):
-        text.set(text=name, color=SOFT, parse_math=False)  # as it is: matplotlib hides a label that begins with _
+    for text, name in zip(legend.get_texts(), groups, strict=True):
+        text.set(text=_cut(name), color=SOFT, parse_math=False)  # as it is: matplotlib hides a label that begins with _

@@ -12,6 +12,7 @@ from PIL import Image
 
 from semantic.datasets.store.store import Store
 from semantic.report.explanations import Explanation, explanations_of_query
+from semantic.runs.summary import NamedExplanation
 from semantic.runtime.errors import DataError
 
 JPEG_QUALITY = 80
@@ -91,7 +92,7 @@ class Showcase:
         return tuple((slot, self.store.state_values[value]) for slot, value in pairs if value > 0)
 
     def exhibit(
-        self, query: dict[str, Any], why: str, context_turns: int, named: Sequence[dict[str, Any]] = ()
+        self, query: dict[str, Any], why: str, context_turns: int, named: Sequence[NamedExplanation] = ()
     ) -> Exhibit:
         """A row of a run's queries.parquet as shown, with the `context_turns` turns before it and the explanations that
         the run's summary has `named`.
@@ -106,6 +107,17 @@ class Showcase:
                 "found another; the run was evaluated on another store"
             )
         first = int(store.dialogue_first_turn[row])
+        turns = int(store.dialogue_turns[row])
+        if not first <= target < first + turns:
+            raise DataError(
+                f"{store.path}: expected a turn of dialogue {query['dialogue']!r}, rows {first} to {first + turns - 1}, "
+                f"in the run's queries, found {target}"
+            )
+        shown = max(query["positives"] + query["top_products"])
+        if shown >= store.num_products:
+            raise DataError(
+                f"{store.path}: expected products below {store.num_products} in the run's queries, found {shown}"
+            )
         gold = [
             self.card(product, rank=_rank(above, tied), score=score)
             for product, above, tied, score in zip(

@@ -9,53 +9,49 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from semantic.datasets.store.store import Store
 from semantic.report.choosing import CHOICE_COLUMNS, choose
-from semantic.report.comparison import COMPARED
 from semantic.report.drawing import line_chart
 from semantic.report.explanations import explanations_of_products
-from semantic.report.figures import loss_terms, validation_curves, write_figures
-from semantic.report.frame import PROTOCOLS
+from semantic.report.figures import loss_terms, validation_curves
 from semantic.report.gallery import Bubble, Exhibit, Showcase
 from semantic.report.svg import inline_svg
-from semantic.report.tables import ResultTable, Row, short, table
+from semantic.report.tables import SEEN, ResultTable, short
 from semantic.runs.reading import Run
+from semantic.runs.summary import COMPARED, PROTOCOLS
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import DataError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import remove_leftovers, write_text
 
 NEGATIVES_SHOWN = 5
 PRODUCTS_EXPLAINED = 3
+MARK = '<meta name="generator" content="semantic">'
+"""Stands in the head of every page, and says that it may be replaced."""
 
 
-def report_page(runs: Sequence[Run], store: Store | None, out: Path | str, turns: int = 12, seed: int = 0) -> Path:
-    """Write the page of a set of runs and return its path: the table, how training went, the runs, a gallery of `turns`.
+def report_page(result: ResultTable, store: Store | None, turns: int = 12, seed: int = 0) -> str:
+    """The page of a set of runs, as HTML: the table, how training went, the runs, a gallery of `turns`.
 
-    The figures are also written as files, into the folder `figures` beside the page. The gallery is of the first section's
-    best variant, its first run that kept its queries; `seed` draws its random third. Without a store there is none.
+    The gallery is of the first section's best group, its first run that kept its queries; `seed` draws its random third.
+    Without a store there is none.
 
     Raises:
-        DataError: there are no runs, or the gallery's run was evaluated on another store.
+        DataError: there are no runs, a file of a run is damaged, or the gallery's run was evaluated on another store.
     """
-    if not runs:
-        raise DataError(f"{out}: expected at least one run to report, found none")
-    result = table(runs)
-    shown, exhibits = _gallery(runs, result, store, turns, seed)
-    variants: dict[str, list[Run]] = {}
-    for run in runs:
-        variants.setdefault(run.name, []).append(run)
-    write_figures(variants, Path(out).parent / "figures")
-    validation = validation_curves(variants)
-    return write_page(
-        out,
+    if not result.sections:
+        raise DataError("report: expected at least one run, found none")
+    shown, exhibits = _gallery(result, store, turns, seed)
+    validation = validation_curves(result.groups)
+    return render(
         "report.html",
-        title=" and ".join(dict.fromkeys(run.summary["experiment"] for run in runs)),
+        title=" and ".join(dict.fromkeys(group.runs[0].summary.experiment for group in result.groups.values())),
         result=result,
         protocols=PROTOCOLS,
-        leaders=[_leaders(section.rows) for section in result.sections],
-        variants=variants,
-        colours={name: number for number, name in enumerate(variants)},
+        compared=COMPARED,
+        seen=SEEN,
+        colours={title: number for number, title in enumerate(result.groups)},
         validation=inline_svg(line_chart(validation), "validation NDCG@5 by epoch", "validation")
         if validation
         else None,
-        terms={name: _term_panels(members, colour) for colour, (name, members) in enumerate(variants.items())},
+        terms={title: _term_panels(group.runs, colour) for colour, (title, group) in enumerate(result.groups.items())},
         shown=shown,
         exhibits=exhibits,
     )
@@ -134,7 +130,32 @@ def recommend_page(
 
 
 def write_page(out: Path | str, template: str, **values: Any) -> Path:
-    """Write a page from a template with these values and return its path."""
+    """Write a page from a template with these values and return its path.
+
+    A file that is there already is replaced where it is such a page, as its mark says.
+
+    Raises:
+        DataError: something else is there.
+        BusyError: another process writes it.
+    """
+    out = Path(out)
+    with claim(out):
+        remove_leftovers(out)
+        check_page(out)
+        write_text(out, render(template, **values))
+    return out
+
+
+def check_page(out: Path) -> None:
+    """DataError where something else than a page stands in the place of one (`write_page`)."""
+    if out.exists() and not _is_ours(out):
+        raise DataError(
+            f"{out}: expected no file there or a page that semantic wrote, found something else; give another name"
+        )
+
+
+def render(template: str, **values: Any) -> str:
+    """A template with these values, as HTML that UTF-8 can write."""
     environment = Environment(
         loader=FunctionLoader(_template),
         autoescape=True,
@@ -143,8 +164,15 @@ def write_page(out: Path | str, template: str, **values: Any) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "duration": duration, "short": short}
-    write_text(Path(out), environment.get_template(template).render(**values))
-    return Path(out)
+    page = environment.get_template(template).render(**values, mark=MARK)
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return MARK.encode() in stream.read(1024)
 
 
 def _template(name: str) -> str:
@@ -164,26 +192,11 @@ def duration(seconds: int | float) -> str:
     return " ".join(parts)
 
 
-def _leaders(rows: Sequence[Row]) -> dict[str, Row | None]:
-    """The best variant and the best floor by NDCG@5 (standard)."""
-    best: dict[str, Row | None] = {}
-    for kind in ("variant", "floor"):
-        rivals = [row for row in rows if row.kind == kind and COMPARED in row.cells]
-        best[kind] = max(rivals, key=lambda row: row.cells[COMPARED].mean, default=None)
-    return best
-
-
-def _gallery(
-    runs: Sequence[Run], result: ResultTable, store: Store | None, turns: int, seed: int
-) -> tuple[Run | None, list[Exhibit]]:
-    section = result.sections[0]
-    best = _leaders(section.rows)["variant"]
-    for run in runs:
-        place = (run.summary["store"], run.summary["split"])
-        if store is None or best is None or run.name != best.name or place != (section.store, section.split):
-            continue
+def _gallery(result: ResultTable, store: Store | None, turns: int, seed: int) -> tuple[Run | None, list[Exhibit]]:
+    best = result.sections[0].best("variant")
+    for run in result.groups[best.title].runs if best is not None and store is not None else ():
         queries = run.queries(CHOICE_COLUMNS)
-        if queries:
+        if queries and store is not None:
             numbered = [query | {"row": row} for row, query in enumerate(queries)]
             chosen = choose(numbered, turns, seed)
             showcase = Showcase(store)
@@ -194,7 +207,7 @@ def _gallery(
 
 
 def _term_panels(runs: Sequence[Run], colour: int) -> list[dict[str, Any]]:
-    """Of each term of a variant's loss, the numbers of its caption and its figure."""
+    """Of each term of a group's loss, the numbers of its caption and its figure."""
     return [
         {"term": term, "svg": inline_svg(term.figure(), f"{term.name} by epoch", f"term-{colour}-{number}")}
         for number, term in enumerate(loss_terms(runs, colour))

@@ -5,34 +5,53 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from semantic.report.frame import PROTOCOLS
-from semantic.report.tables import Cell, ResultTable
+from semantic.report.tables import SEEN, Cell, ResultTable
+from semantic.runs.summary import PROTOCOLS
 
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line
+PLAIN = {SEEN: "+", "±": "+-"}
+"""What stands for signs that a terminal's encoding lacks."""
 
 
 def print_table(result: ResultTable, console: Console | None = None) -> None:
-    """Print the table; on narrow terminals the deviation goes beneath the mean."""
+    """Print the table; on narrow terminals the deviation goes beneath the mean.
+
+    Where the terminal's encoding lacks a letter its escape is printed, and of our own signs one of ASCII.
+    """
     console = console or Console()
     separator = " " if console.width >= WIDE_TERMINAL else "\n"
 
+    def known(text: str) -> str:
+        return known_to(console.encoding, text)
+
     def written(cell: Cell, marks: tuple[str, ...]) -> str:
-        return cell.text(separator) + (f" [bold]{' '.join(marks)}[/]" if marks else "")
+        return known(cell.text(separator)) + (f" [bold]{' '.join(marks)}[/]" if marks else "")
 
     for section in result.sections:
         for protocol in PROTOCOLS:
-            grid = RichTable(
-                title=escape(section.heading(protocol)), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
-            )
+            title = escape(known(section.heading(protocol)))
+            grid = RichTable(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
             texts = section.texts(protocol, written)
             grid.add_column("", overflow="fold")
             for metric in texts.columns:
                 grid.add_column(metric, justify="right", no_wrap=True)
             for place, (row, cells) in enumerate(zip(section.rows, texts.to_numpy(), strict=True), start=1):
                 style = "dim" if row.kind == "floor" else ""
-                grid.add_row(escape(row.title), *cells, style=style, end_section=place == len(section.variants))
+                grid.add_row(
+                    escape(known(row.heading)), *cells, style=style, end_section=place == len(section.variants)
+                )
             console.print(grid)
+        if section.note:
+            console.print(section.note, style="dim", markup=False, highlight=False)
     for note in result.notes:
-        console.print(note, style="dim", markup=False, highlight=False)
+        console.print(known(note), style="dim", markup=False, highlight=False)
     for warning in result.warnings:
-        console.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False)
+        console.print(known(f"Warning: {warning}"), style="yellow", markup=False, highlight=False)
+
+
+def known_to(encoding: str, text: str) -> str:
+    """The text in letters that an encoding has."""
+    for sign, plain in PLAIN.items():
+        if sign.encode(encoding, "replace") == b"?":
+            text = text.replace(sign, plain)
+    return text.encode(encoding, "backslashreplace").decode(encoding)

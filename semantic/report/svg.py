@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -45,11 +46,18 @@ def inline_svg(figure: Figure, label: str, name: str) -> str:
 def write_figure(figure: Figure, path: Path) -> tuple[Path, Path]:
     """Write the figure as `path`.svg (transparent) and `path`.png (on white); their paths."""
     files = path.with_name(path.name + ".svg"), path.with_name(path.name + ".png")
-    with replacing(files[0]) as partial:
-        partial.write_text(_svg(figure), encoding="utf-8")
-    with replacing(files[1]) as partial:
-        figure.savefig(partial, format="png", dpi=RESOLUTION, facecolor="white", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Names may be in letters that matplotlib's font lacks: boxes in the PNG; an SVG is shown in the reader's fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        _write(figure, *files)
     return files
+
+
+def _write(figure: Figure, vector: Path, pixels: Path) -> None:
+    with replacing(vector) as partial:
+        partial.write_text(_svg(figure), encoding="utf-8")
+    with replacing(pixels) as partial:
+        figure.savefig(partial, format="png", dpi=RESOLUTION, facecolor="white", metadata={"Software": None})
 
 
 def _svg(figure: Figure) -> str:

@@ -1,107 +1,151 @@
 """Finished runs, read from the folders they left: the report's only input."""
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from semantic.config.loading import read_values
+from semantic.runs.queries import POSITIVES, TOP, read_columns
+from semantic.runs.summary import COMPARED, PROTOCOLS, Epoch, NamedExplanation, Summary, parse, parse_summary
 from semantic.runtime.errors import DataError
+from semantic.runtime.text import found, printable
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
-SUMMARY_KEYS = ("experiment", "variant", "seed", "fold", "split", "store", "protocols", "tie_rate", "floors")
-EXPLANATION_KEYS = ("title", "labels", "query", "products")
-QUERIES = "queries.parquet"
+CONFIG, SUMMARY, QUERIES = "config.yaml", "summary.json", "queries.parquet"
+EVALUATIONS = "evaluations"
+"""Folder of a run in which `semantic evaluate` leaves that run again, on other queries."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder and summary; the larger files are read when asked for."""
+    """A finished run: its folder and summary; the larger files are read and checked when asked for.
+
+    Each of its files, where it is damaged or cannot be read, raises a DataError that names it.
+    """
 
     path: Path
-    summary: dict[str, Any]
+    summary: Summary
 
     @property
     def name(self) -> str:
-        return f"{self.summary['experiment']}/{self.summary['variant']}"
+        return f"{self.summary.experiment}/{self.summary.variant}"
 
     @property
     def place(self) -> str:
         """The run among those of its variant: "seed 1, fold 2"."""
-        fold = self.summary["fold"]
-        return f"seed {self.summary['seed']}" + ("" if fold is None else f", fold {fold}")
+        fold = self.summary.fold
+        return f"seed {self.summary.seed}" + ("" if fold is None else f", fold {fold.index}")
 
     @property
-    def explanations(self) -> list[dict[str, Any]]:
-        """The tables by which the run's model explains a ranking: of each its title, its labels, and the sources of the
-        query and of a product that have a column in queries.parquet. Empty where the summary names none.
-        """
-        return self.summary.get("explanations") or []
+    def explanations(self) -> tuple[NamedExplanation, ...]:
+        """The tables by which the run's model explains a ranking."""
+        return self.summary.explanations
 
     @cached_property
-    def epochs(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; none where there is no such file."""
+    def _metrics(self) -> tuple[list[Epoch], bool]:
         file = self.path / "metrics.jsonl"
-        if not file.is_file():
-            return []
-        return [_json(line, f"{file} line {i}") for i, line in enumerate(file.read_text("utf-8").splitlines(), 1)]
+        *lines, last = read_bytes(file).split(b"\n") if file.exists() else [b""]
+        torn = bool(last) and not _is_json(last)
+        if last and not torn:
+            lines.append(last)
+        return [parse(Epoch, line, f"{file} line {number}") for number, line in enumerate(lines, 1)], torn
+
+    @property
+    def epochs(self) -> list[Epoch]:
+        """The lines of metrics.jsonl, without half a last one; none where there is no such file."""
+        return self._metrics[0]
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether metrics.jsonl ends in half a line, as a process that was killed leaves it."""
+        return self._metrics[1]
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         file = self.path / "environment.json"
-        return _json(file.read_text("utf-8"), str(file)) if file.is_file() else {}
+        return _read_object(file) if file.exists() else {}
 
     @cached_property
     def config_text(self) -> str:
-        file = self.path / "config.yaml"
-        return file.read_text("utf-8") if file.is_file() else ""
+        """The run's configuration as it stands; empty where there is none."""
+        file = self.path / CONFIG
+        if not file.exists():
+            return ""
+        try:
+            return read_bytes(file).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{file}: expected text in UTF-8, found {error}") from None
+
+    @cached_property
+    def config(self) -> dict[str, Any] | None:
+        """The values of config.yaml, unchecked; None where there is no such file."""
+        file = self.path / CONFIG
+        return _config_values(self.config_text, file) if file.exists() else None
 
     @property
     def context_turns(self) -> int:
         """How many turns before a recommendation the run's model read, by its configuration."""
-        data = read_values(self.config_text).get("data")
-        return int(data.get("context_turns", CONTEXT_TURNS)) if isinstance(data, dict) else CONTEXT_TURNS
+        data = (self.config or {}).get("data", {})
+        turns = data.get("context_turns", CONTEXT_TURNS) if isinstance(data, dict) else repr(data)
+        if type(turns) is not int or turns < 1:
+            raise DataError(
+                f"{self.path / CONFIG}: data.context_turns: expected a number of turns, found {found(turns)}"
+            )
+        return turns
 
     @property
     def has_queries(self) -> bool:
         """Whether the run kept its results of each query."""
-        return (self.path / QUERIES).is_file()
+        return (self.path / QUERIES).exists()
 
     def queries(self, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """These columns of every query of the evaluated split, in order; none where the run kept no such file."""
-        return self._read(columns).to_pylist() if self.has_queries else []
-
-    def query_values(self, column: str) -> pd.Series:
-        """One column of queries.parquet by (dialogue row, turn row); empty where the run kept no such file."""
-        keys = ["dialogue_row", "turn"]
+        """These columns of every query, in order; none where the run kept no such file."""
         if not self.has_queries:
-            return pd.Series([], index=pd.MultiIndex.from_arrays([[], []], names=keys), dtype=float, name=column)
-        return self._read([*keys, column]).to_pandas().set_index(keys)[column]
+            return []
+        return read_columns(self.path / QUERIES, columns)
 
-    def whole_queries(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """All columns of the queries in these rows.
+    def query_values(self, protocol: str, metric: str) -> pd.Series:
+        """A metric of each query by (dialogue row, turn row); empty where the run kept no such file.
 
         Raises:
-            DataError: an explanation of the summary has no column.
+            DataError: a query is there twice, or the metric's mean is not the summary's.
         """
-        self._check_columns(explanation_columns(self.explanations))
-        return pq.read_table(self.path / QUERIES).take(list(rows)).to_pylist()
-
-    def _read(self, columns: Sequence[str]) -> Any:
-        self._check_columns(columns)
-        return pq.read_table(self.path / QUERIES, columns=list(columns))
-
-    def _check_columns(self, columns: Sequence[str]) -> None:
+        keys, column = ["dialogue_row", "turn"], f"{protocol}/{metric}"
+        if not self.has_queries:
+            return pd.Series([], index=pd.MultiIndex.from_arrays([[], []], names=keys), dtype=float, name=column)
         file = self.path / QUERIES
-        found = pq.read_schema(file).names
-        missing = [column for column in columns if column not in found]
-        if missing:
-            raise DataError(f"{file}: expected a column {', '.join(missing)}, found {', '.join(found)}")
+        frame = pd.DataFrame(read_columns(file, [*keys, column])).set_index(keys)
+        if frame.index.has_duplicates:
+            dialogue, turn = frame.index[frame.index.duplicated()][0]
+            raise DataError(
+                f"{file}: expected each query once, found that of dialogue row {dialogue}, turn {turn} twice"
+            )
+        mean, expected = fmean(frame[column]), self.summary.protocols[protocol][metric]
+        if not math.isclose(mean, expected, rel_tol=0, abs_tol=1e-6):
+            raise DataError(
+                f"{file}: expected the queries of {SUMMARY} beside it, whose mean {metric} ({protocol}) is "
+                f"{expected:.6f}, found a mean of {mean:.6f}"
+            )
+        return frame[column]
+
+    def whole_queries(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """What a page shows of the queries in these rows: which they are, positives, best products, explanations."""
+        metrics = [f"{protocol}/{COMPARED[1]}" for protocol in PROTOCOLS]
+        return read_columns(
+            self.path / QUERIES,
+            ["dialogue", "dialogue_row", "turn", "candidates", *POSITIVES, *TOP, *metrics],
+            rows,
+            query_weights=[query_column(one.title, source) for one in self.explanations for source in one.query],
+            top_weights=[product_column(one.title, source) for one in self.explanations for source in one.products],
+        )
 
 
 def query_column(title: str, source: str) -> str:
@@ -114,51 +158,80 @@ def product_column(title: str, source: str) -> str:
     return f"explain/{title}/top/{source}"
 
 
-def explanation_columns(explanations: Iterable[dict[str, Any]]) -> list[str]:
-    """The columns of queries.parquet that hold these explanations."""
-    return [
-        column
-        for one in explanations
-        for sources, column_of in ((one["query"], query_column), (one["products"], product_column))
-        for column in (column_of(one["title"], source) for source in sources)
-    ]
-
-
 def load_runs(paths: Iterable[Path | str]) -> list[Run]:
     """The finished runs in the given folders, each a run or a parent of runs; ordered by name, seed and fold.
 
+    A run that several paths lead to is there once. What `semantic evaluate` left inside a run counts where it is named
+    itself. Links to folders are followed.
+
     Raises:
-        DataError: a folder holds no finished run (the message says how to resume an unfinished one), or a summary is
-            not one. Unfinished runs beside finished ones are left out: `unfinished_runs` names them.
+        DataError: a folder holds no finished run (the message says how to resume an unfinished one) or cannot be read,
+            or a summary is not one. Unfinished runs beside finished ones are left out: `unfinished_runs` names them.
     """
     runs: dict[Path, Run] = {}
     for path in map(Path, paths):
-        found = sorted(path.rglob("summary.json")) if path.is_dir() else []
-        # What `semantic evaluate` leaves inside a run is that run again; it counts where it is named itself.
-        files = [file for file in found if "evaluations" not in file.relative_to(path).parts]
+        files = [folder / SUMMARY for folder, names in _folders(path) if SUMMARY in names]
         if not files:
             raise DataError(_nothing_finished(path))
-        runs |= {file.parent.resolve(): _load(file) for file in files}
-    keys = ("experiment", "variant", "store", "split", "seed")
-    return sorted(runs.values(), key=lambda run: (*(run.summary[key] for key in keys), run.summary["fold"] or 0))
+        for file in files:
+            if file.parent.resolve() not in runs:
+                runs[file.parent.resolve()] = Run(file.parent, parse_summary(read_bytes(file), file))
+
+    def place(run: Run) -> tuple[Any, ...]:
+        one = run.summary
+        fold = -1 if one.fold is None else one.fold.index
+        return one.experiment, one.variant, one.store, one.split, one.seed, fold, str(run.path)
+
+    return sorted(runs.values(), key=place)
 
 
 def unfinished_runs(paths: Iterable[Path | str]) -> list[Path]:
     """Folders of runs that were started (config.yaml) and left no summary."""
-    found = {file.parent for path in paths for file in Path(path).rglob("config.yaml")}
-    return sorted(folder for folder in found if not (folder / "summary.json").is_file())
+    started = {
+        folder for path in paths for folder, names in _folders(Path(path)) if CONFIG in names and SUMMARY not in names
+    }
+    return sorted(started)
+
+
+def read_bytes(file: Path) -> bytes:
+    """The content of a file. DataError where there is none that can be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: expected a file that can be read, found: {error.strerror}") from error
+
+
+def _folders(path: Path) -> Iterator[tuple[Path, set[str]]]:
+    """Each folder at or below `path` and the names in it, in order; not what was evaluated inside a run."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: expected a folder that can be read, found: {error.strerror}") from error
+
+    seen: set[str] = set()
+    for folder, below, names in os.walk(path, onerror=refuse if path.is_dir() else None, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link back
+            below.clear()
+            continue
+        seen.add(real)
+        everything = {*below, *names}
+        below.sort()
+        if everything & {CONFIG, SUMMARY}:
+            below[:] = [name for name in below if name != EVALUATIONS]
+        yield Path(folder), everything
 
 
 def _nothing_finished(path: Path) -> str:
-    expected = f"{path}: expected a run's folder with its summary.json, or a parent of such folders, found"
+    expected = f"{path}: expected a run's folder with its {SUMMARY}, or a parent of such folders, found"
     if not path.is_dir():
         return f"{expected} no folder"
     started = unfinished_runs([path])
     if not started:
         return f"{expected} no run"
-    experiment = read_values((started[0] / "config.yaml").read_text("utf-8")).get("experiment", "EXPERIMENT")
-    file = started[0] / "metrics.jsonl"
-    epochs = len(file.read_text("utf-8").splitlines()) if file.is_file() else 0
+    file = started[0] / CONFIG
+    experiment = _config_values(read_bytes(file).decode("utf-8", "replace"), file).get("experiment", "EXPERIMENT")
+    metrics = started[0] / "metrics.jsonl"
+    epochs = read_bytes(metrics).count(b"\n") if metrics.is_file() else 0
     also = f" (and {len(started) - 1} more)" if len(started) > 1 else ""
     where = "it" if started[0] == path else f"{started[0]}{also}"
     return (
@@ -167,23 +240,30 @@ def _nothing_finished(path: Path) -> str:
     )
 
 
-def _load(file: Path) -> Run:
-    summary = _json(file.read_text("utf-8"), str(file))
-    missing = [key for key in SUMMARY_KEYS if key not in summary] if isinstance(summary, dict) else list(SUMMARY_KEYS)
-    if missing:
-        raise DataError(f"{file}: expected the summary of a run, found no {', '.join(missing)}")
-    run = Run(file.parent, summary)
-    for one in run.explanations:
-        missing = [key for key in EXPLANATION_KEYS if key not in one]
-        if missing:
-            raise DataError(
-                f"{file}: explanations: expected {', '.join(EXPLANATION_KEYS)}, found no {', '.join(missing)}"
-            )
-    return run
-
-
-def _json(text: str, where: str) -> Any:
+def _config_values(text: str, file: Path) -> dict[str, Any]:
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{where}: expected JSON, found {error}") from error
+        values = read_values(text)
+    except Exception as error:  # YAML fails to load in many ways
+        shown = printable(" ".join(str(error).split()))
+        raise DataError(f"{file}: expected a run's configuration, found: {shown}") from error
+    if not values:
+        raise DataError(f"{file}: expected a run's configuration, found no keys")
+    return values
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(read_bytes(file))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: expected JSON, found {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{file}: expected a JSON object, found {found(value)}")
+    return value
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,5 +1,6 @@
 """One process at a time writes into a folder: a lock beside it, which names its holder and falls when the holder ends."""
 
+import errno
 import json
 import os
 import platform
@@ -52,6 +53,9 @@ def claim(folder: Path) -> Iterator[None]:
 def _make(folder: Path) -> list[Path]:
     """Make a folder and those above it; returns the ones that were not there, the lowest first."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    above = missing[-1].parent if missing else folder
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
     folder.mkdir(parents=True, exist_ok=True)
     return missing
 

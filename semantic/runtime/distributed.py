@@ -5,7 +5,8 @@ The rest of the code asks `Processes` and calls no collective itself. A single p
 
 import atexit
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,10 +19,16 @@ from accelerate.utils import broadcast_object_list, gather, gather_object, reduc
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from semantic.runtime.errors import UserError
+
 T = TypeVar("T")
 
 TIMEOUT = timedelta(hours=6)
 """How long a process waits for another: the main one may run a backbone over a large catalogue meanwhile."""
+
+
+LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+"""What a launcher tells a process in its environment."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +148,38 @@ def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
 
 
 def join_processes() -> Processes:
-    """The processes of this run, by the environment that torchrun and accelerate launch set; the first call joins them."""
-    launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
+    """The processes of this run, by the environment that torchrun and accelerate launch set; the first call joins them.
+
+    Raises:
+        UserError: the environment names no process, or only part of one.
+    """
+    launched = _launched(os.environ)
     asked = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
     on_cpu = asked or (launched and not (torch.cuda.is_available() or torch.xpu.is_available()))
     state = PartialState(cpu=on_cpu, timeout=TIMEOUT)
     atexit.register(_leave)
     return Processes(state.process_index, state.num_processes, state.local_process_index, state.device)
+
+
+def _launched(environment: Mapping[str, str]) -> bool:
+    """Whether a launcher started this process; UserError where the environment says so in part, or in words that do not fit."""
+    # accelerate takes -1 for none.
+    given = {name: environment[name] for name in LAUNCHED if environment.get(name, "") not in ("", "-1")}
+    numbers = {name: int(text) for name, text in given.items() if re.fullmatch(r"[0-9]{1,6}", text)}
+    shown = ", ".join(f"{name}={text}" for name, text in given.items())
+    if given.keys() - numbers.keys():
+        raise UserError(f"environment: expected numbers as torchrun sets them, found {shown}")
+    if numbers.get("RANK", 0) == 0 and numbers.get("WORLD_SIZE", 1) == 1 and "LOCAL_RANK" not in numbers:
+        return False  # a single process, whoever says so
+    absent = [name for name in (*LAUNCHED, "MASTER_ADDR", "MASTER_PORT") if not environment.get(name)]
+    if absent:
+        raise UserError(
+            f"environment: expected {', '.join(absent)} beside {shown}, as torchrun and accelerate launch set them, or none "
+            "of them for a single process"
+        )
+    if not max(numbers["RANK"], numbers["LOCAL_RANK"]) < numbers["WORLD_SIZE"]:
+        raise UserError(f"environment: expected RANK and LOCAL_RANK below WORLD_SIZE, found {shown}")
+    return True
 
 
 def _leave() -> None:

@@ -1,5 +1,8 @@
 """Base classes of the exceptions a command reports in one line; each room derives its own from them."""
 
+INTERRUPTED = 130
+"""Exit code of an interrupted command, as of a shell."""
+
 
 class UserError(ValueError):
     """A fault of what was given: the message says where, what was expected and what was found."""

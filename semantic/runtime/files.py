@@ -78,9 +78,11 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the unfinished files in a folder, and in those below it, that killed processes left. The caller has claimed it."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if LEFTOVER.fullmatch(name):
-                Path(place, name).unlink(missing_ok=True)
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left unfinished of a file, or in a folder and those below it. The caller has claimed it."""
+    own = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.partial")
+    left = [one for one in path.parent.glob(".*.partial") if own.fullmatch(one.name)]
+    for place, _, names in os.walk(path):
+        left += [Path(place, name) for name in names if LEFTOVER.fullmatch(name)]
+    for file in left:
+        file.unlink(missing_ok=True)

@@ -1,7 +1,9 @@
 """Rank the whole catalogue for one dialogue that need not be in any store."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from semantic.datasets.reading.records import Turn
 from semantic.datasets.reading.text import utterance_text
 from semantic.datasets.store.store import Store
 from semantic.encoders.vocabulary import tokenise
-from semantic.evaluation.product_index import best_products, score_catalogue, stored_index
-from semantic.models.interface import Model
+from semantic.evaluation.product_index import best_products, encoding, score_catalogue, stored_index
+from semantic.models.interface import Model, precise
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress
+from semantic.runtime.reading import ReadingError, parse_json, read_text
 
 
 @dataclass(frozen=True)
@@ -43,34 +46,65 @@ class Recommendations:
     explanations: list[dict[str, Any]]
 
 
+PLAIN = ("speaker", "text", "images")
+"""Keys of a turn as people write it."""
+
+LAYOUTS = ("speaker", "utterance", "type", "question-type", "question-subtype", "turn_id", "dst", "ds")
+"""Keys of a turn in the MMD and SIMMC layouts, told by its `utterance`."""
+
+UTTERANCE = ("nlg", "images", "false nlg", "false images", "image_desps", "spans")
+
+MOST_BYTES = 1 << 22
+"""Of a dialogue's file."""
+
+
 def read_dialogue(file: Path) -> tuple[Turn, ...]:
     """Turns of a JSON file: a list of {"speaker", "text", "images"}, or of turns as in the MMD and SIMMC layouts.
 
     Raises:
-        DataError: no such file, no JSON, no turn, or a turn without a speaker; the message says which.
+        DataError: no such file, no JSON, no turn, a turn without a speaker, an unknown key, or a value of another kind; the
+            message says which.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: expected a JSON file with the turns of a dialogue, got: {error}") from None
+        content = parse_json(read_text(file, MOST_BYTES))
+    except ReadingError as error:
+        raise DataError(f"{file}: expected a JSON file with the turns of a dialogue, got {error}") from None
     if not isinstance(content, list) or not content:
         raise DataError(
             f"{file}: expected a list of turns, got {type(content).__name__ if content else 'an empty list'}"
         )
-    return tuple(_turn(file, number, item) for number, item in enumerate(content))
+    return tuple(_turn(f"{file}, turn {number}", item) for number, item in enumerate(content))
 
 
-def _turn(file: Path, number: int, item: Any) -> Turn:
+def _turn(where: str, item: Any) -> Turn:
     if not isinstance(item, dict) or item.get("speaker") not in ("user", "system"):
-        raise DataError(
-            f'{file}, turn {number}: expected an object with "speaker" "user" or "system", got {json.dumps(item)[:80]}'
-        )
-    utterance = item.get("utterance")
-    body = utterance if isinstance(utterance, dict) else item
-    text, images = body.get("text", body.get("nlg")), body.get("images")
-    if not isinstance(text, (str, type(None))) or not isinstance(images, (list, type(None))):
-        raise DataError(f'{file}, turn {number}: expected "text" to be a string and "images" a list of product names')
-    return Turn(item["speaker"], "", text or "", tuple(map(str, images or ())))
+        raise DataError(f'{where}: expected an object with "speaker" "user" or "system", got {json.dumps(item)[:80]}')
+    if "utterance" in item:
+        _check_keys(where, item, LAYOUTS)
+        body, text_key = item["utterance"], "nlg"
+        if not isinstance(body, dict):
+            raise DataError(f'{where}: expected "utterance" to be an object, got {json.dumps(body)[:80]}')
+        _check_keys(f"{where}, utterance", body, UTTERANCE)
+    else:
+        _check_keys(where, item, PLAIN)
+        body, text_key = item, "text"
+    text, images = body.get(text_key), body.get("images")
+    if not isinstance(text, (str, type(None))):
+        raise DataError(f'{where}: expected "{text_key}" to be a string, got {json.dumps(text)[:80]}')
+    names = [] if images is None else images
+    if not isinstance(names, list) or not all(
+        isinstance(one, str | int) and not isinstance(one, bool) for one in names
+    ):
+        raise DataError(f'{where}: expected "images" to be a list of product names, got {json.dumps(images)[:80]}')
+    return Turn(item["speaker"], "", text or "", tuple(map(str, names)))
+
+
+def _check_keys(where: str, found: dict[str, Any], known: Sequence[str]) -> None:
+    for key in found:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"the keys here are {', '.join(known)}"
+            raise DataError(f"{where}: no such key {json.dumps(key)[:80]}; {hint}")
 
 
 def dialogue_for_page(turns: tuple[Turn, ...], store: Store) -> list[dict[str, Any]]:
@@ -90,30 +124,46 @@ def _ids(turns: tuple[Turn, ...], store: Store) -> dict[str, int]:
 
 
 def recommend(
-    model: Model, store: Store, turns: tuple[Turn, ...], top: int = 10, *, progress: Progress | None = None
+    model: Model,
+    store: Store,
+    turns: tuple[Turn, ...],
+    top: int = 10,
+    *,
+    evaluation: EvaluationConfig | None = None,
+    progress: Progress | None = None,
 ) -> Recommendations:
     """The `top` products of the store's whole catalogue for the turn that would follow, best first.
+
+    `evaluation` are the run's settings, the defaults where none are given.
 
     For several dialogues open one `Recommender` instead: it reads model and catalogue once.
 
     Raises:
         DataError: no turn, a product name that is not in the catalogue, or slots that are not the model's.
     """
-    return Recommender(model, store, progress=progress).rank(turns, top)
+    return Recommender(model, store, evaluation=evaluation, progress=progress).rank(turns, top)
 
 
 class Recommender:
     """A model over a store's whole catalogue. Its products are encoded once and kept beside the store, memory-mapped."""
 
-    def __init__(self, model: Model, store: Store, *, progress: Progress | None = None) -> None:
-        self.model, self.store = model.eval(), store
+    def __init__(
+        self,
+        model: Model,
+        store: Store,
+        *,
+        evaluation: EvaluationConfig | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.model, self.store, self.evaluation = model.eval(), store, evaluation or EvaluationConfig()
         self.builder = model.open_batches(store, progress, dialogues=False)
-        self.index = stored_index(model, self.builder, EvaluationConfig(), progress or Progress())
+        self.index = stored_index(model, self.builder, self.evaluation, progress or Progress())
 
     @torch.no_grad()
     def rank(self, turns: tuple[Turn, ...], top: int = 10) -> Recommendations:
         """As `recommend`: every product is scored, none is left out by an approximation."""
-        query = self.model.encode_query(self._contexts(turns).to(self.model.device))
+        with encoding(self.model.device, self.evaluation.precision):
+            query = precise(self.model.encode_query(self._contexts(turns).to(self.model.device)))
         scores = score_catalogue(self.model, query, self.index)[0]
         if scores.isnan().any():
             raise DataError(f"{self.store.path}: expected a number as every product's score, got NaN from this model")

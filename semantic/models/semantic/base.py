@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs
-from semantic.batching.shards import Shard
+from semantic.batching.shards import Counts, Shard
 from semantic.config.schema import ModelConfig, Section, TextSource
 from semantic.datasets.batches.tensors import Batch, Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
@@ -20,6 +20,7 @@ from semantic.dst.state import DialogueState, GoldValues, StateEncoders, TurnVec
 from semantic.encoders.image import Backbone
 from semantic.encoders.words import BatchWords
 from semantic.models.interface import Explanation, Loss, Model, ProductRows
+from semantic.models.losses import ranking_loss
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
 from semantic.models.semantic.scoring import Match, Query, Side, match
 from semantic.models.text_checkpoints import to_unit_deviation
@@ -141,6 +142,20 @@ class StateAwareModel(Model):
 
     def score(self, query: Query, products: ProductRows) -> Float[Tensor, "query candidate"]:
         return self.match(query, products).relevance
+
+    def ranking_loss(
+        self,
+        scores: Float[Tensor, "query candidate"],
+        positive: Bool[Tensor, "query candidate"],
+        keep: Bool[Tensor, "query candidate"],
+        counts: Counts,
+    ) -> Float[Tensor, ""]:
+        """`model.loss.ranking` of the student's f; the cosines under a softmax's logits are atanh f."""
+        logits = None
+        if self.log_scale is not None:
+            below_one = 1 - torch.finfo(scores.dtype).eps
+            logits = self.log_scale.exp() * scores.clamp(-below_one, below_one).atanh()
+        return ranking_loss(self.config.loss.ranking, scores, logits, positive, keep, counts)
 
     def loss(self, shard: Shard) -> Loss:
         """The joint loss of teacher and student on labelled examples, the student's alone on others."""

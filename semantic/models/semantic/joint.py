@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from semantic.batching.shards import Shard
-from semantic.config.schema import Section, Share
+from semantic.config.schema import NaturalFloat, Section, Share
 from semantic.models.interface import Loss
-from semantic.models.losses import Hinge, Ranking, hinge_loss, sampled_softmax_loss
+from semantic.models.losses import Hinge, Ranking, ranking_loss
 from semantic.models.semantic.losses import correlation_loss, divergence_loss, slot_distance
 from semantic.models.semantic.scoring import Matched
 
@@ -24,10 +24,10 @@ class LossConfig(Section):
     divergence: Literal["jensen_shannon", "symmetric_kl"] = Field(
         "jensen_shannon", description="distance between hop attentions"
     )
-    divergence_weight: float = Field(1.0, ge=0, description="0 switches the term off")
+    divergence_weight: NaturalFloat = Field(1.0, description="0 switches the term off")
     correlation: Literal["sum", "mean"] = Field("sum", description="over an example's products")
-    correlation_weight: float = Field(1.0, ge=0, description="0 switches the term off")
-    state_weight: float = Field(1.0, ge=0, description="of the term that draws S' to S; 0 switches it off")
+    correlation_weight: NaturalFloat = Field(1.0, description="0 switches the term off")
+    state_weight: NaturalFloat = Field(1.0, description="of the term that draws S' to S; 0 switches it off")
     alpha: Share = Field(0.5, description="weight of the teacher's losses in the joint loss")
     teacher_first: bool = Field(False, description="the first epoch trains the teacher alone when D_P is empty")
 
@@ -83,7 +83,4 @@ def match_terms(match: Matched, shard: Shard, config: LossConfig) -> Terms:
 def ranking_term(match: Matched, shard: Shard, config: Ranking) -> Float[Tensor, ""]:
     """The ranking loss that the configuration names: the hinge is over f, the softmax over scaled sums of cosines."""
     batch = shard.batch
-    if isinstance(config, Hinge):
-        return hinge_loss(match.relevance, batch.positive, batch.keep, config.margin, shard.counts)
-    assert match.logits is not None
-    return sampled_softmax_loss(match.logits, batch.positive, batch.keep, shard.counts)
+    return ranking_loss(config, match.relevance, match.logits, batch.positive, batch.keep, shard.counts)

@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 
 from semantic.batching.inputs import InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import NaturalInt, PositiveInt, Section, Share
+from semantic.config.schema import Depth, PositiveFloat, PositiveInt, Section, Share, Width
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import AttentionStates, DialogueState, StudentLearner, TeacherEncoder, TurnVectors
@@ -46,7 +46,7 @@ class TextConfig(TableSource):
     encoder: Literal["tables", "contextual"] = Field(
         "tables", description="BERT's word and position tables (paper), or the checkpoint's whole encoder"
     )
-    layers: NaturalInt | None = Field(None, description="attention layers over word pieces; null: model.layers")
+    layers: Depth | None = Field(None, description="attention layers over word pieces; null: model.layers")
     product_encoder: Literal["shared", "separate"] = Field(
         "shared", description="product texts: the turns' encoder (paper), or weights of their own (released)"
     )
@@ -72,12 +72,12 @@ class ImageConfig(PhotoSource):
 class InteractionConfig(Section):
     """Dialogue State Interaction."""
 
-    hops: NaturalInt = Field(3, description="K")
+    hops: Depth = Field(3, description="K")
     map: Literal["linear", "affine"] = Field(
         "linear", description="W of a hop: without (paper) or with a bias (released)"
     )
-    temperature: float = Field(
-        1.0, gt=0, description="the softmax over slots is of cosine / temperature; 1 in the paper"
+    temperature: PositiveFloat = Field(
+        1.0, description="the softmax over slots is of cosine / temperature; 1 in the paper"
     )
     text_start: Literal["random", "identity", "zero"] = Field(
         "random", description="W of the text side before training"
@@ -91,10 +91,10 @@ class PaperConfig(SemanticConfig):
     """The paper's network; the defaults are the paper's."""
 
     name: str = Field("semantic", description="this model, by its short name")
-    dim: PositiveInt = Field(768, description="D_out; with a text checkpoint its width")
+    dim: Width = Field(768, description="D_out; with a text checkpoint its width")
     heads: PositiveInt = Field(8, description="attention heads", validate_default=True)
-    layers: NaturalInt = Field(3, description="layers of every attention stack")
-    inner: PositiveInt | None = Field(None, description="inner size of a layer; null: dim")
+    layers: Depth = Field(3, description="layers of every attention stack")
+    inner: Width | None = Field(None, description="inner size of a layer; null: dim")
     dropout: Share = Field(0.1, description="dropout of every attention stack")
     memory: Literal["updated", "input"] = Field(
         "updated",
@@ -129,6 +129,7 @@ class PaperConfig(SemanticConfig):
                 "interaction": {"map": "affine"},
                 "loss": {"divergence": "symmetric_kl", "correlation": "mean", "teacher_first": True},
             },
+            "data": {"unannotated": "unset"},
             "training": {"selection": "loss_or_ndcg@5"},
         },
     }

@@ -18,7 +18,10 @@ from semantic.dst.schema import MMD, SIMMC, SlotSchema
 from semantic.models.semantic.paper import PaperConfig, Semantic
 from semantic.models.text_checkpoints import load_tokenizer
 from semantic.runs.folder import RunFolder
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import UserError
+from semantic.runtime.files import building
+from semantic.runtime.reading import ReadingError, check_readable
 
 
 class ReleasedError(UserError):
@@ -89,8 +92,10 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
     Raises:
         ReleasedError: no such file, no torch file of tensors, no such entry, or other tensors than the model's.
     """
-    if not file.is_file():
-        raise ReleasedError(f"released checkpoint {file}: expected a torch file, found none there")
+    try:
+        check_readable(file)
+    except ReadingError as error:
+        raise ReleasedError(f"released checkpoint {file}: expected a torch file, found {error}") from None
     try:
         content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip and runtime errors alike
@@ -101,18 +106,31 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
     if not isinstance(state, dict):
         found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ReleasedError(f"released checkpoint {file}: expected an entry {ENTRY!r} with the state dict, got {found}")
+    strange = [name for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if strange:
+        raise ReleasedError(
+            f"released checkpoint {file}: expected names of tensors, got {strange[0]!r} for something else"
+        )
     translated = translate(state)
     schema: SlotSchema = SIMMC if simmc else MMD
     try:
         words, positions = translated["turn_text.words.words.weight"], translated["turn_text.words.positions.weight"]
-        inner = translated["context_text.layers.0.expand.weight"].shape[0]
+        expand = translated["context_text.layers.0.expand.weight"]
     except KeyError as error:
         raise ReleasedError(
             f"released checkpoint {file}: expected the released model's tensors, got none for {error}"
         ) from None
+    if any(table.ndim != 2 for table in (words, positions, expand)):
+        raise ReleasedError(f"released checkpoint {file}: expected word tables and layers with two axes, got others")
     layers = 1 + max(int(m[1]) for n in translated if (m := re.match(r"context_text\.layers\.(\d+)\.", n)))
     hops = sum(bool(re.match(r"text_interaction\.maps\.\d+\.weight", name)) for name in translated)
-    model = {"dim": words.shape[1], "heads": heads, "layers": layers, "inner": inner, "interaction": {"hops": hops}}
+    model = {
+        "dim": words.shape[1],
+        "heads": heads,
+        "layers": layers,
+        "inner": expand.shape[0],
+        "interaction": {"hops": hops},
+    }
     model["image"] = {"frozen": simmc}
     config = make_config({"preset": "released", "experiment": "released", "model": model})
     spec = InputSpec(
@@ -141,17 +159,22 @@ def import_released(file: Path, run: Path, *, slots: str = "mmd", tokenizer: str
     """Write a released checkpoint as a run's folder, with its model and configuration; returns the number of parameters.
 
     Raises:
-        ReleasedError: as `load_released`; or a run is there already, or the slots are of no known schema.
+        ReleasedError: as `load_released`; or something is there already, or the slots are of no known schema.
+        BusyError: another process writes there.
         CheckpointError: the tokenizer cannot be had.
     """
     if slots not in KEY_IDS:
         raise ReleasedError(f"slots: expected {' or '.join(KEY_IDS)}, got {slots!r}")
-    folder = RunFolder(run)
-    if folder.config.is_file():
-        raise ReleasedError(f"{run}: expected a new folder, found a run")
-    model, config = load_released(file, simmc=slots == "simmc")
-    if tokenizer is not None:
-        model.tokenizer = load_tokenizer(tokenizer)
-    model.save_pretrained(folder.model)
-    folder.start(config)
+    with claim(run):
+        if run.exists() and not (run.is_dir() and not any(run.iterdir())):
+            raise ReleasedError(
+                f"{run}: expected a new or an empty folder, found {'files in it' if run.is_dir() else 'a file'}"
+            )
+        model, config = load_released(file, simmc=slots == "simmc")
+        if tokenizer is not None:
+            schema = SIMMC if slots == "simmc" else MMD
+            model.tokenizer = load_tokenizer(tokenizer, model.spec.vocabulary, schema.words)
+        with building(run) as new:
+            model.save_pretrained(RunFolder(new).model)
+            RunFolder(new).start(config)
     return sum(p.numel() for p in model.parameters())

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import NaturalInt, PositiveInt, Section, Share
+from semantic.config.schema import Depth, NaturalFloat, NaturalInt, PositiveFloat, Section, Share, Width
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
@@ -65,18 +65,18 @@ class BagConfig(TableSource):
 class InteractionConfig(Section):
     """Dialogue State Interaction; W starts as the identity on the text side and as zero, without effect, on the image side."""
 
-    hops: NaturalInt = Field(1, description="K")
-    temperature: float = Field(0.1, gt=0, description="the softmax over slots is of cosine / temperature")
+    hops: Depth = Field(1, description="K")
+    temperature: PositiveFloat = Field(0.1, description="the softmax over slots is of cosine / temperature")
 
 
 class SmallDataLoss(LossConfig):
     """What is minimised; divergence and correlation are off."""
 
     ranking: Ranking = SampledSoftmax()
-    divergence_weight: float = Field(0.0, ge=0, description="0 switches the term off")
-    correlation_weight: float = Field(0.0, ge=0, description="0 switches the term off")
-    state_weight: float = Field(
-        0.1, ge=0, description="of which of the batch's values each slot has; 0 switches it off"
+    divergence_weight: NaturalFloat = Field(0.0, description="0 switches the term off")
+    correlation_weight: NaturalFloat = Field(0.0, description="0 switches the term off")
+    state_weight: NaturalFloat = Field(
+        0.1, description="of which of the batch's values each slot has; 0 switches it off"
     )
 
 
@@ -84,12 +84,11 @@ class SmallDataConfig(SemanticConfig):
     """The choices of the method for small data."""
 
     name: str = Field("semantic_small_data", description="this model, by its short name")
-    dim: PositiveInt = Field(384, description="D_out; with a text checkpoint its width")
+    dim: Width = Field(384, description="D_out; with a text checkpoint its width")
     dropout: Share = Field(0.1, description="of a text's vector")
-    state_scale: float = Field(0.3, gt=0, description="S = state_scale (key weight K + V)")
-    gate_learning_rate: float | None = Field(
+    state_scale: PositiveFloat = Field(0.3, description="S = state_scale (key weight K + V)")
+    gate_learning_rate: PositiveFloat | None = Field(
         None,
-        gt=0,
         description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
     )
     text: BagConfig = BagConfig()
