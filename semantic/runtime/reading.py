@@ -7,7 +7,6 @@ from typing import Any
 
 from semantic.runtime.errors import UserError
 
-
 MOST_DEPTH = 100
 """Levels of lists and objects in JSON."""
 
