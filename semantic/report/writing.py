@@ -7,8 +7,9 @@ from semantic.report.exporting import to_csv, to_latex, to_markdown
 from semantic.report.figures import write_figures
 from semantic.report.pages import check_page, report_page
 from semantic.report.tables import ResultTable
+from semantic.runtime.claims import claim
 from semantic.runtime.errors import DataError, UserError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import remove_leftovers, write_text
 
 MARK = ".semantic-report"
 """A file that says that its folder is a report's, whose files may be replaced."""
@@ -30,23 +31,27 @@ def write_report(
 
     Raises:
         DataError: the folder is another one, there are no runs, or a file of a run is damaged.
+        BusyError: another process writes into the folder.
     """
     folder = Path(folder)
-    check_folder(folder, overwrite)
-    if not overwrite:
-        check_page(folder / "report.html")
     page = report_page(result, store, turns, seed)
     texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
-    write_text(folder / MARK, "A report of semantic: its files are replaced by the next one.")
-    write_figures(result.groups, folder / "figures")
-    for name, text in (texts | {"report.html": page}).items():
-        write_text(folder / name, text)
+    with claim(folder):
+        check_folder(folder, overwrite)
+        remove_leftovers(folder)
+        write_text(folder / MARK, "A report of semantic: its files are replaced by the next one.")
+        write_figures(result.groups, folder / "figures")
+        for name, text in (texts | {"report.html": page}).items():
+            write_text(folder / name, text)
     return [folder / name for name in (*texts, "report.html")]
 
 
 def check_folder(folder: Path, overwrite: bool = False) -> None:
     """DataError where a report may not be written into a folder (`write_report`)."""
-    if not folder.exists() or (folder.is_dir() and (overwrite or (folder / MARK).is_file())):
+    if not folder.exists() or (folder.is_dir() and overwrite):
+        return
+    if (folder / MARK).is_file():
+        check_page(folder / "report.html")
         return
     held = (
         sorted(one.name for one in folder.iterdir() if not one.name.startswith(f".{MARK}")) if folder.is_dir() else []
@@ -69,10 +74,9 @@ def gallery_store(result: ResultTable) -> tuple[Store | None, str]:
         store = open_store(path)
     except UserError as error:
         return None, f"{error}; so the page has no gallery"
-    identity = store.manifest.get("identity")
-    if identity != section.identity:
+    if store.identity != section.identity:
         return None, (
             f"{path}: expected the store the runs were evaluated on ({section.identity[:8]}), found another one "
-            f"({str(identity)[:8]}), so the page has no gallery"
+            f"({store.identity[:8]}), so the page has no gallery"
         )
     return store, ""
