@@ -135,7 +135,8 @@ def test_folds_are_runs_beside_each_other_in_one_table(way, monkeypatch, capsys)
     assert [f"fold {i} of 3" in said for i in (1, 2, 3)] == [True] * 3
     folder = way.folder / "runs" / "tiny" / "crossed" / "seed_0"
     assert sorted(p.name for p in folder.iterdir()) == ["fold_0_of_3", "fold_1_of_3", "fold_2_of_3"]
-    assert "(3 folds)" in said
+    assert "folds)" in said
+    assert "3 folds of train + valid + test" in said
     assert said.rstrip().endswith("run: runs/tiny/crossed/seed_0")
 
 

@@ -61,6 +61,7 @@ def test_an_evaluation_without_a_place_of_its_own_lies_within_the_run(run, shop,
     folder = evaluate_run(copy.path)
     assert folder.path == copy.path / "evaluations" / f"store-{shop.identity[:8]}-test"
     mark = json.loads((folder.path / "evaluation.json").read_text())
+    assert mark["trained_on"] == run.read_data().identity
     assert mark["identity"] == json.loads(folder.summary.read_text())["identity"] == shop.identity
     assert folder.read_config().data.store == str(shop.path)
 

@@ -18,11 +18,12 @@ from semantic.report.printing import print_table
 from semantic.report.tables import table
 from semantic.runs.reading import load_runs, unfinished_runs
 from semantic.runtime.errors import UserError
-from tests.report_files import write_run, write_store
+from semantic.runtime.terminal import visible
+from tests.report_files import IDENTITY, write_run, write_store
 
 EXPLAINED = [{"title": "parts", "labels": ["hem", "fit"], "query": ["words"], "products": ["text"]}]
 WEIGHTS = {"explain/parts/query/words": [0.75, 0.25], "explain/parts/top/text": [[0.5, 0.5]] * 3}
-FILES = ["summary.json", "metrics.jsonl", "config.yaml", "environment.json", "queries.parquet"]
+FILES = ["data.json", "summary.json", "metrics.jsonl", "config.yaml", "environment.json", "queries.parquet"]
 
 LEAVES = (
     st.none()
@@ -45,7 +46,8 @@ def valid(tmp_path_factory):
     """A store and two runs on it, which are compared."""
     folder = tmp_path_factory.mktemp("valid")
     for variant in ("best", "paper"):
-        write_run(folder / "runs", variant, explained=EXPLAINED, columns=WEIGHTS)
+        run = write_run(folder / "runs", variant, explained=EXPLAINED, columns=WEIGHTS)
+        (run / "data.json").write_text(json.dumps({"identity": IDENTITY, "train": ["0d" * 32], "valid": []}))
     return folder / "runs", write_store(folder / "shop")
 
 
@@ -174,7 +176,7 @@ def test_a_damaged_run_gives_a_report_or_one_line(valid, tmp_path_factory, data)
     except UserError as error:
         said = str(error)
         assert "expected" in said
-        assert said.isprintable(), said  # one line, and no escape sequence in it
+        assert said == visible(said)  # one line, and no escape sequence in it
     finally:
         shutil.rmtree(folder)
 

@@ -6,12 +6,14 @@ import sys
 import pytest
 
 from semantic.cli import app as cli
+from semantic.datasets.store.store import open_store, sealed
 from semantic.report.exporting import to_csv, to_latex, to_markdown
 from semantic.report.tables import table
 from semantic.report.writing import MARK, check_folder, gallery_store, write_report
 from semantic.runs.reading import load_runs
+from semantic.runtime.claims import BusyError, claim
 from semantic.runtime.errors import DataError
-from tests.report_files import Page, write_run, write_store
+from tests.report_files import IDENTITY, Page, write_run, write_store
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +93,12 @@ def test_the_gallery_is_of_the_store_the_runs_were_evaluated_on(tmp_path, monkey
     assert gallery_store(table(load_runs(["runs"])))[0].path.name == "shop"
 
     manifest = json.loads((tmp_path / "shop" / "manifest.json").read_text())
-    (tmp_path / "shop" / "manifest.json").write_text(json.dumps(manifest | {"identity": "c0ffee" * 10}))
+    (tmp_path / "shop" / "manifest.json").write_text(json.dumps(sealed(manifest | {"slots": [*"abc"]})))
     monkeypatch.setattr(sys, "argv", ["semantic", "report", "runs"])
     cli.main()
     assert capsys.readouterr().err == (
-        "shop: expected the store the runs were evaluated on (5eed5eed), found another one (c0ffeec0), "
-        "so the page has no gallery\n"
+        f"shop: expected the store the runs were evaluated on ({IDENTITY[:8]}), found another one "
+        f"({open_store('shop').identity[:8]}), so the page has no gallery\n"
     )
     assert Page(tmp_path / "report" / "report.html").with_class("exhibit") == []
 
@@ -112,3 +114,20 @@ def test_a_store_that_is_not_there_or_damaged_is_no_gallery_and_said(tmp_path, m
     assert said.startswith("shop/manifest.json: expected")
     (tmp_path / "shop").rename(tmp_path / "moved")
     assert gallery_store(result) == (None, "shop: the runs' store is not there, so the page has no gallery")
+
+
+def test_two_reports_do_not_write_into_one_folder_at_once(result, tmp_path):
+    with (
+        claim(tmp_path / "out"),
+        pytest.raises(BusyError, match=r"out: expected no other process at work there, found"),
+    ):
+        write_report(result, None, tmp_path / "out")
+    assert content(tmp_path) == {}
+
+
+def test_what_a_killed_report_left_is_removed(result, tmp_path):
+    (tmp_path / "out").mkdir()
+    left = tmp_path / "out" / f".{MARK}.0123456789ab.partial"
+    left.write_text("")
+    write_report(result, None, tmp_path / "out")
+    assert not left.exists()

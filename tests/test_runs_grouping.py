@@ -1,10 +1,12 @@
 """Which runs are averaged: those that differ in seed and fold alone; and how the others are told apart."""
 
+import json
+
 import pytest
 
 from semantic.runs.grouping import group_runs
 from semantic.runs.reading import load_runs
-from semantic.runtime.errors import DataError
+from semantic.runtime.errors import DataError, UserError
 from tests.report_files import change_summary, write_result
 
 DATA = "data: {{store: {store}, fold: {{count: {count}, index: {index}, seed: 0}}}}\n"
@@ -39,6 +41,30 @@ def test_a_store_of_the_same_content_may_stand_elsewhere(tmp_path):
     # Trained on another store than the one evaluated: its content is not known.
     write_result(tmp_path, "base", 2, 0.4, config=config(store="another"))
     assert names(tmp_path)[0] == [("demo/base [data.store=absent]", 2), ("demo/base [data.store=another]", 1)]
+
+
+def trained_on(folder, identity, name="data.json", key="identity"):
+    (folder / name).write_text(json.dumps({key: identity}))
+
+
+def test_what_a_run_was_trained_on_counts_by_its_content(tmp_path):
+    for seed, (store, identity) in enumerate((("a", "0" * 64), ("b", "0" * 64), ("a", "1" * 64))):
+        trained_on(write_result(tmp_path, "base", seed, 0.4, config=config(store=store)), identity)
+    # Evaluations of runs that were trained on two stores, both on a third, which their configurations name.
+    for seed, identity in ((3, "0" * 64), (4, "1" * 64)):
+        folder = write_result(tmp_path, "base", seed, 0.4, config=config(store="stores/shop"))
+        trained_on(folder, identity, "evaluation.json", "trained_on")
+    assert names(tmp_path)[0] == [
+        ("demo/base [data.store=000000000000]", 3),
+        ("demo/base [data.store=111111111111]", 2),
+    ]
+
+
+@pytest.mark.parametrize("identity", [7, ["a"]])
+def test_a_digest_of_another_kind_is_refused(tmp_path, identity):
+    trained_on(write_result(tmp_path, "base", 0, 0.4, config=config()), identity)
+    with pytest.raises(DataError, match=r"data.json: identity: expected a store's digest, found "):
+        group_runs(load_runs([tmp_path]))
 
 
 def test_other_configurations_of_one_variant_say_how_they_differ(tmp_path):
@@ -142,9 +168,20 @@ def test_a_seed_that_is_there_twice_counts_once_and_is_named(tmp_path):
     assert warnings == [f"{second}: seed 0 of demo/base is there twice, left out; kept: {first}."]
 
 
-def test_a_configuration_without_an_end_is_refused(tmp_path):
-    write_result(tmp_path, "base", 0, 0.4, config="".join(f"k{n}: 1\n" for n in range(10_001)))
-    with pytest.raises(DataError, match=r"config.yaml: expected at most 10000 keys, found more"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"k{n}: 1\n" for n in range(10_001)),
+        "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+        + "".join(f"{n}: &{n} [{', '.join([f'*{b}'] * 10)}]\n" for b, n in zip("abcdefg", "bcdefgh", strict=True)),
+        "a: &a {b: *a}\n",
+        "a: " + "[" * 5000,
+        "x: [{[1]: 2}]",
+    ],
+)
+def test_a_configuration_without_an_end_is_refused(tmp_path, text):
+    write_result(tmp_path, "base", 0, 0.4, config=text)
+    with pytest.raises(UserError, match=r"^[^\n]*config.yaml: expected [^\n]*$"):
         group_runs(load_runs([tmp_path]))
 
 

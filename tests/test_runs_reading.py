@@ -14,7 +14,7 @@ import pytest
 from semantic.report.tables import table
 from semantic.runs.reading import load_runs, unfinished_runs
 from semantic.runs.summary import ADDED
-from semantic.runtime.errors import DataError
+from semantic.runtime.errors import DataError, UserError
 from tests.report_files import change_summary, summary_of, write_result, write_run
 
 
@@ -213,11 +213,11 @@ def test_a_damaged_line_of_metrics_is_named(tmp_path, line, message):
     ("content", "message"),
     [
         (b"", "expected a run's configuration, found no keys"),
-        (b"\x00", "expected a run's configuration, found: unacceptable character"),
+        (b"\x00", "expected YAML, got: unacceptable character"),
         (b"caf\xe9: 1", "expected text in UTF-8, found"),
-        (b"a: [1", "expected a run's configuration, found: while parsing a flow sequence"),
-        (b"a: !!timestamp x", "expected a run's configuration, found: "),
-        (b"- 1", "expected a run's configuration, found"),
+        (b"a: [1", "expected YAML, got: while parsing a flow sequence"),
+        (b"a: !!timestamp x", "expected "),
+        (b"- 1", "expected "),
         (b"data: {context_turns: many}", "data.context_turns: expected a number of turns, found 'many'"),
         (b"data: 7", "data.context_turns: expected a number of turns, found '7'"),
     ],
@@ -225,7 +225,7 @@ def test_a_damaged_line_of_metrics_is_named(tmp_path, line, message):
 def test_a_damaged_configuration_is_named(tmp_path, content, message):
     (write_run(tmp_path) / "config.yaml").write_bytes(content)
     [run] = load_runs([tmp_path])
-    with pytest.raises(DataError, match=rf"^[^\n]*config.yaml: {message}[^\n]*$"):
+    with pytest.raises(UserError, match=rf"^[^\n]*config.yaml: {message}[^\n]*$"):
         run.context_turns  # noqa: B018
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -69,10 +70,19 @@ def _dialogue_folders(corpus: Corpus) -> list[Path]:
 
 
 def _contents(root: Path, names: Sequence[str]) -> list[bytes]:
-    return [
-        hashlib.sha256(name.encode(errors="surrogateescape") + b"\0" + (root / name).read_bytes()).digest()
-        for name in names
-    ]
+    return [_content(root, name) for name in names]
+
+
+def _content(root: Path, name: str) -> bytes:
+    """The digest of a file's name and content; of the name alone where it cannot be read, as no reader can either."""
+    digest = hashlib.sha256(name.encode(errors="surrogateescape") + b"\0")
+    try:
+        with open(root / name, "rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except PermissionError:
+        digest.update(b"\0unreadable")
+    return digest.digest()
 
 
 def _parts(names: Sequence[str]) -> Iterator[list[str]]:
@@ -88,9 +98,10 @@ def _files(root: Path, places: Iterable[Path]) -> Iterator[File]:
             with os.scandir(place) as entries:
                 found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
             for entry in found:
-                if entry.is_dir():
-                    yield from _files(root, [Path(entry.path)])
-                elif entry.is_file():
-                    yield os.path.relpath(entry.path, root), entry.stat()
+                with suppress(OSError):  # a link that leads nowhere, or to itself
+                    if entry.is_dir():
+                        yield from _files(root, [Path(entry.path)])
+                    elif entry.is_file():
+                        yield os.path.relpath(entry.path, root), entry.stat()
         elif place.is_file():
             yield os.path.relpath(place, root), place.stat()

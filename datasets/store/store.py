@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic.datasets.store.arrays import ROW_GROUP
+from semantic.runtime.claims import BusyError, claim
 from semantic.runtime.errors import DataError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import remove_leftovers, write_text
 from semantic.runtime.progress import Report, no_report
 
 T = TypeVar("T")
@@ -324,7 +325,9 @@ class Store:
 
     def record_verified(self, stamps: Mapping[str, list[int]] | None = None) -> None:
         """Note for `verify_once` that the files, or those that had these stamps, are the ones that were prepared."""
-        with suppress(OSError):  # a store that cannot be written to is verified anew each time
+        # A store that cannot be written to is verified anew each time; another process may be noting the same.
+        with suppress(OSError, BusyError), claim(self._verified):
+            remove_leftovers(self._verified)
             write_text(self._verified, json.dumps({"identity": self.identity, "files": stamps or self._file_stamps()}))
 
     @property

@@ -117,13 +117,13 @@ def _together(where: str, faults: Sequence[str]) -> ConfigError:
     return ConfigError(f"{visible(where)}: {len(faults)} fault{'s' * (len(faults) > 1)}\n{lines}")
 
 
-def read_values(text: str) -> dict[str, Any]:
-    """The values of a configuration's text as they stand, unchecked.
+def read_values(text: str, where: str = "configuration") -> dict[str, Any]:
+    """The values of a configuration's text as they stand, unchecked; `where` it is, for messages.
 
     Raises:
         ConfigError: no YAML, or something else than a mapping.
     """
-    return _sections(read_yaml(text, "configuration"), "configuration")
+    return _sections(read_yaml(text, where), where)
 
 
 def read_config(file: Path) -> Config:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from semantic.datasets.store.store import Store
-from semantic.runtime.files import write_text
+from semantic.runtime.claims import BusyError, claim
+from semantic.runtime.files import remove_leftovers, write_text
 from semantic.runtime.progress import Progress
 
 FOLDER = "floors"
@@ -53,8 +54,13 @@ class KeptFloors:
         """Keep a floor; where the folder cannot be written to, say so once."""
         known = self._of(floor, known)
         kept = {"of": known, "protocols": metrics, "digest": _digest(metrics)}
+        file = self._file(known)
         try:
-            write_text(self._file(known), json.dumps(kept, indent=1))
+            with claim(file):
+                remove_leftovers(file)
+                write_text(file, json.dumps(kept, indent=1))
+        except BusyError:  # another run keeps the same
+            return
         except OSError as error:
             if not self.told:
                 folder = self.store.path / FOLDER

@@ -87,6 +87,7 @@ def evaluate_run(
                     "run": str(run),
                     "store": str(store.path),
                     "identity": store.identity,
+                    "trained_on": None if known is None else known.identity,
                     "split": split,
                     "seen": seen,
                 }

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 from typing_extensions import Self
 
 from semantic.batching.inputs import InputSpec
@@ -57,8 +57,18 @@ class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=
         with replacing(save_directory / WEIGHTS) as partial:
             partial.touch()  # with the mode of any new file; safetensors lets the owner alone read what it writes
             mode = stat.S_IMODE(partial.stat().st_mode)
-            save_model(self, str(partial))
+            save_file(self._tensors(), str(partial), metadata={"format": "pt"})
             partial.chmod(mode)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The state, a tensor that has several names under its first.
+
+        safetensors' own save_model writes the others down in an order drawn anew each time: no two files would be equal.
+        """
+        names: dict[Any, str] = {}
+        for name, value in self.state_dict().items():
+            names.setdefault((value.data_ptr(), value.shape) if value.numel() else name, name)
+        return {name: value.contiguous() for name, value in self.state_dict().items() if name in names.values()}
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

@@ -13,7 +13,7 @@ from semantic.report.svg import write_figure
 from semantic.runs.grouping import Group
 from semantic.runs.reading import Run
 from semantic.runs.summary import COMPARED
-from semantic.runtime.text import printable
+from semantic.runtime.terminal import visible
 
 Groups = Mapping[str, Group]
 """Groups of runs by title."""
@@ -54,7 +54,7 @@ def loss_terms(runs: Sequence[Run], colour: int) -> list[Term]:
             points = [[(epoch, values[name]) for epoch, values in run if name in values] for run in epochs]
             lines = tuple(Curve(line, colour) for line in points if line)
             first, last = (_mean(line.points[place][1] for line in lines) for place in (0, -1))
-            terms.append(Term(printable(name.replace("_", " ")) + suffix, lines, first, last))
+            terms.append(Term(visible(name.replace("_", " ")) + suffix, lines, first, last))
     return terms
 
 

@@ -16,7 +16,7 @@ from semantic.report.comparison import LEVEL, compare
 from semantic.runs.grouping import Group, group_runs
 from semantic.runs.reading import Run
 from semantic.runs.summary import COMPARED, PROTOCOLS
-from semantic.runtime.text import printable
+from semantic.runtime.terminal import visible
 
 PROTOCOL_NOTES = {
     "standard": "one ranking of all candidates, ties by expectation",
@@ -153,7 +153,7 @@ def table(runs: Sequence[Run], unfinished: Sequence[Path] = ()) -> ResultTable:
     sections = [_section(own, place, titles) for place, own in zip(places, members.values(), strict=True)]
     by_title = {titles[id(group)]: group for own in members.values() for group in own}
     warnings += [line for title, group in by_title.items() for line in _warnings(title, group)]
-    warnings += [f"{printable(str(path))}: not finished, left out." for path in unfinished]
+    warnings += [f"{visible(str(path))}: not finished, left out." for path in unfinished]
     notes = _notes(sections) + [line for title, group in by_title.items() for line in _dropped(title, group)]
     return ResultTable(_frame(sections), tuple(sections), by_title, tuple(notes), tuple(warnings))
 
@@ -220,7 +220,7 @@ def _floors(runs: Sequence[Run]) -> list[Row]:
                 if all(metric in floor[protocol] for own in found for floor in own):
                     values = [fmean(floor[protocol][metric] for floor in own) for own in found]
                     cells[protocol, metric] = Cell(fmean(values), stdev(values) if values[1:] else 0.0)
-        rows.append(Row(printable(name), printable(name), "floor", len(sets), cells))
+        rows.append(Row(visible(name), visible(name), "floor", len(sets), cells))
     return rows
 
 
@@ -240,14 +240,14 @@ def _places(sections: Sequence[Sequence[Group]]) -> list[str]:
 def _place(groups: Sequence[Group], stores: dict[str, set[str]]) -> str:
     one = groups[0].runs[0].summary
     name = Path(one.store).name
-    parts = [printable(name) + (f" ({one.identity[:8]})" if len(stores[name]) > 1 else "")]
+    parts = [visible(name) + (f" ({one.identity[:8]})" if len(stores[name]) > 1 else "")]
     crossed = next((group for group in groups if group.folds and len(group.folds) == len(group.queries)), None)
     if crossed is not None and one.fold is not None:
         missing = crossed.num_folds - len(crossed.folds)
         counted = f"{len(crossed.folds)} of {crossed.num_folds}" if missing else str(crossed.num_folds)
-        parts.append(f"{counted} folds of {printable(' + '.join(one.fold.pooled))}")
+        parts.append(f"{counted} folds of {visible(' + '.join(one.fold.pooled))}")
     else:
-        parts.append(f"{printable(one.split)} split")
+        parts.append(f"{visible(one.split)} split")
     counts = {run.summary.queries: run.summary.counts.get("test_queries") for run in groups[0].runs}
     if None not in counts.values():
         total = sum(count or 0 for count in counts.values())
@@ -300,9 +300,7 @@ def _warnings(title: str, group: Group) -> list[str]:
     for seed, folds in group.missing.items():
         found.append(f"{title}: seed {seed} lacks fold {', '.join(map(str, folds))} of {group.num_folds}.")
     return found + [
-        f"{printable(str(run.path / 'metrics.jsonl'))}: half a last line, left out."
-        for run in group.runs
-        if run.is_torn
+        f"{visible(str(run.path / 'metrics.jsonl'))}: half a last line, left out." for run in group.runs if run.is_torn
     ]
 
 
@@ -320,7 +318,7 @@ def _frame(sections: Sequence[Section]) -> pd.DataFrame:
             own = (row.name, row.kind, row.runs, row.seeds, row.folds, row.seen)
             for key, cell in row.cells.items():
                 beats = beaten if key == COMPARED else ""
-                place = (printable(section.store), section.identity, printable(section.split), number)
+                place = (visible(section.store), section.identity, visible(section.split), number)
                 lines.append((*place, *own, *key, cell.mean, cell.deviation, beats))
     return pd.DataFrame(lines, columns=COLUMNS)
 

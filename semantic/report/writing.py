@@ -31,15 +31,13 @@ def write_report(
 
     Raises:
         DataError: the folder is another one, there are no runs, or a file of a run is damaged.
-        BusyError: another process writes a report there.
+        BusyError: another process writes into the folder.
     """
     folder = Path(folder)
+    page = report_page(result, store, turns, seed)
+    texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
     with claim(folder):
         check_folder(folder, overwrite)
-        if not overwrite:
-            check_page(folder / "report.html")
-        page = report_page(result, store, turns, seed)
-        texts = {"table.md": to_markdown(result), "table.tex": to_latex(result), "table.csv": to_csv(result)}
         remove_leftovers(folder)
         write_text(folder / MARK, "A report of semantic: its files are replaced by the next one.")
         write_figures(result.groups, folder / "figures")
@@ -50,7 +48,10 @@ def write_report(
 
 def check_folder(folder: Path, overwrite: bool = False) -> None:
     """DataError where a report may not be written into a folder (`write_report`)."""
-    if not folder.exists() or (folder.is_dir() and (overwrite or (folder / MARK).is_file())):
+    if not folder.exists() or (folder.is_dir() and overwrite):
+        return
+    if (folder / MARK).is_file():
+        check_page(folder / "report.html")
         return
     held = (
         sorted(one.name for one in folder.iterdir() if not one.name.startswith(f".{MARK}")) if folder.is_dir() else []
@@ -73,10 +74,9 @@ def gallery_store(result: ResultTable) -> tuple[Store | None, str]:
         store = open_store(path)
     except UserError as error:
         return None, f"{error}; so the page has no gallery"
-    identity = store.manifest.get("identity")
-    if identity != section.identity:
+    if store.identity != section.identity:
         return None, (
             f"{path}: expected the store the runs were evaluated on ({section.identity[:8]}), found another one "
-            f"({str(identity)[:8]}), so the page has no gallery"
+            f"({store.identity[:8]}), so the page has no gallery"
         )
     return store, ""

@@ -8,15 +8,16 @@ from typing import Any
 
 from semantic.runs.reading import CONFIG, Run
 from semantic.runtime.errors import DataError
-from semantic.runtime.text import printable
+from semantic.runtime.terminal import visible
 
-REPLICATES = {"seed", "data.fold.index"}
-"""Keys in which the runs of a group differ."""
+REPLICATES = {"seed", "data.fold.index", "data.test"}
+"""Keys in which the runs of a group may differ; what they are tested on, their summaries say."""
 
 FREE = {"training.workers", "training.threads", "evaluation.batch_size", "evaluation.product_batch_size"}
 """Keys that change no result."""
 
-SHOWN_KEYS, SHOWN_CHARACTERS, MOST_KEYS = 3, 24, 10_000
+TRAINED_ON = 12
+SHOWN_KEYS, SHOWN_CHARACTERS = 3, 24
 
 Settings = dict[str, str]
 """A configuration by dotted key, each value as JSON."""
@@ -86,9 +87,9 @@ class Group:
 def group_runs(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     """The groups of runs, in order of their first runs, and a warning for each run that is another's double.
 
-    Runs are of one group where all of config.yaml is equal but the seed, the number of the fold and what changes no
-    result; the path of a store is none of it where the evaluated store's content says which it is. Of runs with the same
-    seed and fold the first is kept.
+    Runs are of one group where all of config.yaml is equal but the seed, the number of the fold, the evaluated split and
+    what changes no result. Of the store that a run was trained on, the content counts; where no file says it, the path,
+    unless it is the store that was evaluated. Of runs with the same seed and fold the first is kept.
 
     Raises:
         DataError: a configuration is damaged.
@@ -110,8 +111,8 @@ def group_runs(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
         first = found.setdefault(key, {}).setdefault(place, run)
         if first is not run:
             warnings.append(
-                f"{printable(str(run.path))}: {run.place} of {run.name} is there twice, left out; "
-                f"kept: {printable(str(first.path))}."
+                f"{visible(str(run.path))}: {run.place} of {run.name} is there twice, left out; "
+                f"kept: {visible(str(first.path))}."
             )
     groups = [Group(tuple(places.values()), settings[key]) for key, places in found.items()]
     return _labelled(groups), warnings
@@ -123,16 +124,16 @@ def _settings(run: Run) -> Settings | None:
     where = run.path / CONFIG
     flat = {}
     try:
-        for number, (key, value) in enumerate(_flat(run.config)):
-            if number == MOST_KEYS:
-                raise DataError(f"{where}: expected at most {MOST_KEYS} keys, found more")
+        for key, value in _flat(run.config):
             if key not in REPLICATES | FREE:
-                flat[key] = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+                flat[key] = json.dumps(value, default=str, ensure_ascii=False)
+        if run.trained_on is not None:
+            return flat | {"data.store": run.trained_on[:TRAINED_ON]}  # what it holds, in place of its path
         data = run.config.get("data")
         trained_on = data.get("store") if isinstance(data, Mapping) else None
         if isinstance(trained_on, str) and Path(trained_on).resolve() == Path(run.summary.store).resolve():
             del flat["data.store"]  # the evaluated store, whose identity says more than its path
-    except (RecursionError, TypeError) as error:  # a value that holds itself, or keys of several kinds in a list
+    except TypeError as error:  # keys of a kind that JSON lacks, in a list
         raise DataError(f"{where}: expected a run's configuration, found: {error}") from error
     return flat
 
@@ -152,7 +153,7 @@ def _labelled(groups: Sequence[Group]) -> list[Group]:
         rivals = [other for other in groups if other.runs[0].name == group.runs[0].name]
         alone = len(rivals) > 1 and group.settings is None
         shown = f"no {CONFIG}: {group.runs[0].path}" if alone else _differences(group, rivals)
-        result.append(replace(group, label=f" [{printable(shown)}]" if shown else ""))
+        result.append(replace(group, label=f" [{visible(shown)}]" if shown else ""))
     return result
 
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from semantic.runs.summary import Metric, fault
 from semantic.runtime.errors import DataError
-from semantic.runtime.text import printable
+from semantic.runtime.terminal import visible
 
 Row = Annotated[int, Field(ge=0, lt=2**31)]
 Weight = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -54,10 +54,11 @@ def read_columns(
     kinds |= dict.fromkeys(query_weights, list[Weight]) | dict.fromkeys(top_weights, list[list[Weight]])
     values = _read(file, list(kinds), rows)
     for column, kind in kinds.items():
+        many: Any = list[kind]  # type: ignore[valid-type]
         try:
-            TypeAdapter(list[kind], config=ConfigDict(strict=True)).validate_python(values[column])
+            TypeAdapter(many, config=ConfigDict(strict=True)).validate_python(values[column])
         except ValidationError as error:
-            raise DataError(f"{file}: column {printable(column)}: row {fault(error)}") from None
+            raise DataError(f"{file}: column {visible(column)}: row {fault(error)}") from None
     queries = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     for same in (POSITIVES, (*TOP, *top_weights)):
         _check_lengths(file, [column for column in same if column in kinds], queries)
@@ -78,20 +79,18 @@ def _read(file: Path, columns: list[str], rows: Sequence[int] | None) -> dict[st
             f"({type(error).__name__}: {_cause(error)})"
         ) from error
     if missing:
-        raise DataError(
-            f"{file}: expected a column {printable(', '.join(missing))}, found {printable(', '.join(names))}"
-        )
+        raise DataError(f"{file}: expected a column {visible(', '.join(missing))}, found {visible(', '.join(names))}")
     raise DataError(f"{file}: expected at least one query, found none")
 
 
 def _cause(error: Exception) -> str:
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return printable(" ".join(said.split()))[:120]
+    return visible(" ".join(said.split()))[:120]
 
 
 def _check_lengths(file: Path, columns: Sequence[str], queries: Sequence[dict[str, Any]]) -> None:
     for query in queries:
         lengths = {column: len(query[column]) for column in columns}
         if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"{printable(column)} {length}" for column, length in lengths.items())
+            shown = ", ".join(f"{visible(column)} {length}" for column, length in lengths.items())
             raise DataError(f"{file}: expected lists of one length in a query, found {shown}")

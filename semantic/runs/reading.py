@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,6 @@ from semantic.config.loading import read_values
 from semantic.runs.queries import POSITIVES, TOP, read_columns
 from semantic.runs.summary import COMPARED, PROTOCOLS, Epoch, NamedExplanation, Summary, parse, parse_summary
 from semantic.runtime.errors import DataError
-from semantic.runtime.text import found, printable
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
 CONFIG, SUMMARY, QUERIES = "config.yaml", "summary.json", "queries.parquet"
@@ -70,8 +70,18 @@ class Run:
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        file = self.path / "environment.json"
-        return _read_object(file) if file.exists() else {}
+        return _read_object(self.path / "environment.json")
+
+    @cached_property
+    def trained_on(self) -> str | None:
+        """The digest of the store that the run's weights were trained on; None where no file says."""
+        for name, key in (("data.json", "identity"), ("evaluation.json", "trained_on")):
+            identity = _read_object(self.path / name).get(key)
+            if identity is not None and not isinstance(identity, str):
+                raise DataError(f"{self.path / name}: {key}: expected a store's digest, found {reprlib.repr(identity)}")
+            if identity is not None:
+                return identity
+        return None
 
     @cached_property
     def config_text(self) -> str:
@@ -97,7 +107,7 @@ class Run:
         turns = data.get("context_turns", CONTEXT_TURNS) if isinstance(data, dict) else repr(data)
         if type(turns) is not int or turns < 1:
             raise DataError(
-                f"{self.path / CONFIG}: data.context_turns: expected a number of turns, found {found(turns)}"
+                f"{self.path / CONFIG}: data.context_turns: expected a number of turns, found {reprlib.repr(turns)}"
             )
         return turns
 
@@ -241,23 +251,22 @@ def _nothing_finished(path: Path) -> str:
 
 
 def _config_values(text: str, file: Path) -> dict[str, Any]:
-    try:
-        values = read_values(text)
-    except Exception as error:  # YAML fails to load in many ways
-        shown = printable(" ".join(str(error).split()))
-        raise DataError(f"{file}: expected a run's configuration, found: {shown}") from error
+    values = read_values(text, str(file))
     if not values:
         raise DataError(f"{file}: expected a run's configuration, found no keys")
     return values
 
 
 def _read_object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is no such file."""
+    if not file.exists():
+        return {}
     try:
         value = json.loads(read_bytes(file))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: expected JSON, found {error}") from error
     if not isinstance(value, dict):
-        raise DataError(f"{file}: expected a JSON object, found {found(value)}")
+        raise DataError(f"{file}: expected a JSON object, found {reprlib.repr(value)}")
     return value
 
 

@@ -1,13 +1,14 @@
 """What a run's summary.json and metrics.jsonl hold: their fields, typed and checked."""
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from semantic.runtime.errors import DataError
-from semantic.runtime.text import found, printable
+from semantic.runtime.terminal import visible
 
 PROTOCOLS = ("standard", "released")
 COMPARED = ("standard", "ndcg@5")
@@ -158,12 +159,12 @@ def parse_summary(text: bytes, file: Path) -> Summary:
 def fault(error: ValidationError) -> str:
     """The first of pydantic's errors in words: where, expected, found."""
     one = error.errors(include_url=False)[0]
-    place = printable(".".join(map(str, one["loc"])))
+    place = visible(".".join(map(str, one["loc"])))
     where = f"{place}: " if place else ""
     if one["type"] == "missing":
         return f"expected a value of {place}, found none"
     if one["type"] == "json_invalid":
-        return f"expected JSON, found {printable(str(one['ctx']['error']))}"
+        return f"expected JSON, found {visible(str(one['ctx']['error']))}"
     message = re.sub(r"^(Input should be|Value error,) ", "", one["msg"])
     message = re.sub(r"^(String|List|Tuple) should ", lambda match: f"a {match[1].lower()} to ", message)
-    return f"{where}expected {printable(message)}, found {found(one['input'])}"
+    return f"{where}expected {visible(message)}, found {reprlib.repr(one['input'])}"
