@@ -11,6 +11,7 @@ from semantic.dst.state import GoldValues
 from semantic.models.interface import ProductRows
 from semantic.models.semantic.paper import Semantic
 from semantic.models.semantic.released import ReleasedError, import_released, load_released
+from semantic.models.text_checkpoints import CheckpointError
 from tests.small_world import formula, weights, whole
 
 DIM, HEADS, VOCABULARY, POSITIONS, LAYERS, HOPS = 8, 2, 31, 23, 3, 3
@@ -202,7 +203,7 @@ def test_import_writes_a_run_whose_model_reads_back(checkpoint, tmp_path, slots,
     reference, _ = load_released(checkpoint, simmc=slots == "simmc")
     after = model.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in reference.state_dict().items())
-    with pytest.raises(ReleasedError, match="expected a new folder, found a run"):
+    with pytest.raises(ReleasedError, match="expected a new or an empty folder, found files in it"):
         import_released(checkpoint, tmp_path / "run", slots=slots)
 
 
@@ -282,3 +283,33 @@ def test_a_tensor_of_another_shape_or_name_is_refused(tmp_path):
         load_released(tmp_path / "shape.pth", heads=HEADS)
     with pytest.raises(ReleasedError, match=r"expected the tensors of the released model, got 'decoder.weight'"):
         load_released(tmp_path / "name.pth", heads=HEADS)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"word_embeddings.weight": [1, 2]},
+            "expected names of tensors, got 'word_embeddings.weight' for something else",
+        ),
+        ({"word_embeddings.weight": torch.ones(3)}, "expected word tables and layers with two axes, got others"),
+    ],
+)
+def test_a_state_of_other_values_is_refused(tmp_path, change, said):
+    torch.save({"context_text_encoder": released_state() | change}, tmp_path / "other.pth")
+    with pytest.raises(ReleasedError, match=rf"other.pth: {said}"):
+        load_released(tmp_path / "other.pth", heads=HEADS)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.99])
+def test_part_of_a_checkpoint_is_refused(checkpoint, tmp_path, part):
+    content = checkpoint.read_bytes()
+    (tmp_path / "part.pth").write_bytes(content[: int(part * len(content))])
+    with pytest.raises(ReleasedError, match=r"part.pth: expected a torch file of tensors alone, got one"):
+        load_released(tmp_path / "part.pth", heads=HEADS)
+
+
+def test_a_tokenizer_that_is_not_the_checkpoints_writes_nothing(checkpoint, tmp_path):
+    with pytest.raises(CheckpointError, match=r"text checkpoint .*/none: expected a folder, found none there"):
+        import_released(checkpoint, tmp_path / "run", tokenizer=str(tmp_path / "none"))
+    assert not (tmp_path / "run").exists()

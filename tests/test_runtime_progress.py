@@ -98,3 +98,8 @@ def test_an_error_within_a_step_closes_its_bar():
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert progress.seen[-1] == ("close", "photos")
+
+
+def test_a_line_stays_one_line_whatever_a_name_holds(pipe):
+    TerminalProgress(pipe).say("runs/a\n\x1b[2Jb")
+    assert printed(pipe) == ["runs/a\\n\\x1b[2Jb"]

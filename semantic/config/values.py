@@ -163,7 +163,7 @@ def _scalar(event: Any) -> Any:
         return text
     if text in _WORDS:
         return _WORDS[text]
-    if len(text) <= _DIGITS:
+    if len(text.lstrip("+-")) <= _DIGITS:
         if _INTEGER.fullmatch(text):
             return int(text)
         if _FLOAT.fullmatch(text):
