@@ -136,7 +136,7 @@ def test_folds_are_runs_beside_each_other_in_one_table(way, monkeypatch, capsys)
     folder = way.folder / "runs" / "tiny" / "crossed" / "seed_0"
     assert sorted(p.name for p in folder.iterdir()) == ["fold_0_of_3", "fold_1_of_3", "fold_2_of_3"]
     assert "folds)" in said
-    assert "3 folds of train + valid + test" in said
+    assert "store, 3 folds, " in said
     assert said.rstrip().endswith("run: runs/tiny/crossed/seed_0")
 
 

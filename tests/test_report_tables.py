@@ -82,6 +82,13 @@ def test_some_of_the_folds_are_a_section_that_says_so(tmp_path):
     assert "demo/part: seed 0 lacks fold 1 of 3." in result.warnings
 
 
+def test_folds_of_the_splits_of_the_configuration_name_none(tmp_path):
+    for index in (0, 1):
+        fold = {"index": index, "count": 2, "seed": 0, "pooled": []}
+        change_summary(write_result(tmp_path, "base", 0, 0.4, fold=index), fold=fold)
+    assert table(load_runs([tmp_path])).sections[0].place == "shop, 2 folds"
+
+
 def test_stores_of_one_name_are_told_apart_by_their_content(tmp_path):
     write_result(tmp_path / "a", "best", 0, 0.4, identity="a" * 64)
     write_result(tmp_path / "b", "best", 0, 0.2, identity="b" * 64)

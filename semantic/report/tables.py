@@ -245,7 +245,8 @@ def _place(groups: Sequence[Group], stores: dict[str, set[str]]) -> str:
     if crossed is not None and one.fold is not None:
         missing = crossed.num_folds - len(crossed.folds)
         counted = f"{len(crossed.folds)} of {crossed.num_folds}" if missing else str(crossed.num_folds)
-        parts.append(f"{counted} folds of {visible(' + '.join(one.fold.pooled))}")
+        pooled = visible(" + ".join(one.fold.pooled))
+        parts.append(f"{counted} folds" + (f" of {pooled}" if pooled else ""))
     else:
         parts.append(f"{visible(one.split)} split")
     counts = {run.summary.queries: run.summary.counts.get("test_queries") for run in groups[0].runs}
