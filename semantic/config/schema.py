@@ -25,6 +25,10 @@ Precision = Annotated[Literal["no", "bf16"], BeforeValidator(lambda value: "no" 
 """YAML reads a bare `no` as false."""
 
 
+WITHOUT_EFFECT = frozenset({"training.workers", "evaluation.batch_size", "evaluation.product_batch_size"})
+"""Fields that change no result, but for the last bits of a sum: they may differ where a run is resumed."""
+
+
 class Section(BaseModel):
     """A part of a configuration: unknown keys are faults, and nothing changes after it is made.
 

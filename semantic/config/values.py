@@ -5,7 +5,7 @@ are read; tags and merge keys (`<<`) are not. A key is always the text that stan
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,14 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^({_EXPONE
 def dump_yaml(values: Any, **style: Any) -> str:
     """Values as YAML that `read_yaml` reads back the same; `style` as of yaml.dump."""
     return yaml.dump(values, Dumper=_Dumper, **style)
+
+
+def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots: {"a": {"b": 1}} gives {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(dotted(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value})
+    return flat
 
 
 def read_yaml_file(file: Path, where: str) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from semantic.config.loading import dump_config, read_config
-from semantic.config.schema import Config
+from semantic.config.schema import WITHOUT_EFFECT, Config
+from semantic.config.values import dotted
 from semantic.runtime.claims import claim
 from semantic.runtime.environment import environment
 from semantic.runtime.errors import UserError
@@ -121,9 +122,8 @@ class RunFolder:
 
         The path of the store, the number of workers and the batch sizes of evaluation may differ: they change no result.
         """
-        old, new = _flat(self.read_config().model_dump()), _flat(config.model_dump())
-        free = {"data.store", "training.workers", "evaluation.batch_size", "evaluation.product_batch_size"}
-        changed = [key for key in new if old.get(key) != new[key] and key not in free]
+        old, new = dotted(self.read_config().model_dump()), dotted(config.model_dump())
+        changed = [key for key in new if old.get(key) != new[key] and key not in {"data.store", *WITHOUT_EFFECT}]
         shown = [f"{key}: expected {old.get(key)!r}, got {new[key]!r}" for key in changed]
         data = self.read_data()
         if data is not None and data.identity != identity:
@@ -180,14 +180,3 @@ class RunFolder:
             raise RunError(
                 f"{self.state}: expected the run's state, got a file that does not load ({type(error).__name__})"
             ) from error
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots: {"a": {"b": 1}} gives {"a.b": 1}."""
-    flat = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat

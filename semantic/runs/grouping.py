@@ -1,11 +1,13 @@
 """Runs of one configuration together: a group differs in seed and fold alone, and its runs may be averaged."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from semantic.config.schema import WITHOUT_EFFECT
+from semantic.config.values import dotted
 from semantic.runs.reading import CONFIG, Run
 from semantic.runtime.errors import DataError
 from semantic.runtime.terminal import visible
@@ -13,7 +15,7 @@ from semantic.runtime.terminal import visible
 REPLICATES = {"seed", "data.fold.index", "data.test"}
 """Keys in which the runs of a group may differ; what they are tested on, their summaries say."""
 
-FREE = {"training.workers", "training.threads", "evaluation.batch_size", "evaluation.product_batch_size"}
+FREE = {"training.threads", *WITHOUT_EFFECT}
 """Keys that change no result."""
 
 TRAINED_ON = 12
@@ -124,7 +126,7 @@ def _settings(run: Run) -> Settings | None:
     where = run.path / CONFIG
     flat = {}
     try:
-        for key, value in _flat(run.config):
+        for key, value in dotted(run.config).items():
             if key not in REPLICATES | FREE:
                 flat[key] = json.dumps(value, default=str, ensure_ascii=False)
         if run.trained_on is not None:
@@ -136,14 +138,6 @@ def _settings(run: Run) -> Settings | None:
     except TypeError as error:  # keys of a kind that JSON lacks, in a list
         raise DataError(f"{where}: expected a run's configuration, found: {error}") from error
     return flat
-
-
-def _flat(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _labelled(groups: Sequence[Group]) -> list[Group]:
