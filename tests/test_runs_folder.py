@@ -155,12 +155,19 @@ def test_a_state_never_runs_code(folder, tmp_path):
     assert not (tmp_path / "written").exists()
 
 
+def assert_words_left_out_are_noticed(folder):
+    folder.start(make_config({}, ["data.slot_words={colour: color}"]))
+    with pytest.raises(RunError, match=r"data\.slot_words\.colour: expected 'color', got None"):
+        folder.check_same(make_config({}), "")
+
+
 def test_resuming_checks_every_field_but_those_that_change_no_number(folder):
     config = make_config({}, ["training.epochs=3"])
     folder.start(config, RunData("store", "0123456789abcdef", [], []))
     folder.check_same(config, "0123456789abcdef")
     free = ("training.workers=4", "evaluation.batch_size=1", "data.store=elsewhere")
     folder.check_same(make_config({}, ["training.epochs=3", *free]), "0123456789abcdef")
+    assert_words_left_out_are_noticed(RunFolder(folder.path / "other"))
     other = make_config({}, ["training.epochs=4", "data.slot_words={colour: color}", "data.store=elsewhere"])
     with pytest.raises(RunError) as caught:
         folder.check_same(other, "fedcba9876543210")

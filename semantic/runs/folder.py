@@ -123,8 +123,10 @@ class RunFolder:
         The path of the store, the number of workers and the batch sizes of evaluation may differ: they change no result.
         """
         old, new = dotted(self.read_config().model_dump()), dotted(config.model_dump())
-        changed = [key for key in new if old.get(key) != new[key] and key not in {"data.store", *WITHOUT_EFFECT}]
-        shown = [f"{key}: expected {old.get(key)!r}, got {new[key]!r}" for key in changed]
+        keys = [key for key in dict.fromkeys((*new, *old)) if key not in {"data.store", *WITHOUT_EFFECT}]
+        shown = [
+            f"{key}: expected {old.get(key)!r}, got {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)
+        ]
         data = self.read_data()
         if data is not None and data.identity != identity:
             shown.append(
