@@ -49,6 +49,7 @@ def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
     config.nav = [
         {"Start": "index.md"},
         {"Architecture": "architecture.md"},
+        {"What is promised": "promises.md"},
         {"Configuration": "configuration.md"},
         {"Contributing": "contributing.md"},
         {"Changelog": "changelog.md"},

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code, negative for a signal, and what it said."""
+    """How a command ended: its exit code, negative for a signal, what it said, and how many acts on the disk it had."""
 
     code: int
     out: str
     err: str
+    acts: int
 
 
 class Running:
@@ -30,7 +32,8 @@ class Running:
     """
 
     def __init__(self, folder: Path, *words: object, kill_before: int | None = None) -> None:
-        self.said = [folder.parent / f"{folder.name}-{os.urandom(4).hex()}.{name}" for name in ("out", "err")]
+        token = os.urandom(4).hex()
+        self.said = [folder.parent / f"{folder.name}-{token}.{name}" for name in ("out", "err", "acts")]
         sys.stdout.flush()
         sys.stderr.flush()
         self.process = os.fork()
@@ -42,7 +45,7 @@ class Running:
         texts = [file.read_text(errors="replace") if file.exists() else "" for file in self.said]
         for file in self.said:
             file.unlink(missing_ok=True)
-        return Ended(code, *texts)
+        return Ended(code, texts[0], texts[1], int(texts[2] or 0))
 
 
 def run(folder: Path, *words: object, kill_before: int | None = None) -> Ended:
@@ -51,17 +54,15 @@ def run(folder: Path, *words: object, kill_before: int | None = None) -> Ended:
 
 def _work(folder: Path, words: list[str], kill_before: int | None, said: list[Path]) -> None:
     """The child's life."""
-    code = 70
+    code, count = 70, _arm(os.fspath(folder), kill_before)
     try:
-        for number, file in enumerate(said, 1):
+        for number, file in enumerate(said[:2], 1):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
         sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
         sys.stderr = sys.__stderr__ = os.fdopen(2, "w", closefd=False)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(folder)
         sys.argv = ["semantic", *words]
-        if kill_before is not None:
-            _arm(os.fspath(folder), kill_before)
         code = 0
         app.main()
     except SystemExit as stop:
@@ -72,11 +73,13 @@ def _work(folder: Path, words: list[str], kill_before: int | None, said: list[Pa
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        acts = count()
+        said[2].write_text(str(acts))
         os._exit(code)
 
 
-def _arm(folder: str, kill_before: int) -> None:
-    """Kill this process before its n-th act below the folder."""
+def _arm(folder: str, kill_before: int | None) -> Callable[[], int]:
+    """Kill this process before its n-th act below the folder; how many it had comes from the function returned."""
     acts = 0
     sync = os.fsync
 
@@ -89,7 +92,8 @@ def _arm(folder: str, kill_before: int) -> None:
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ACTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING):
             path = arguments[0]
-            if isinstance(path, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(path)).startswith(folder):
+            below = folder + os.sep
+            if isinstance(path, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(path)).startswith(below):
                 act()
 
     def synced(descriptor: int) -> None:  # fsync has no audit event
@@ -98,3 +102,4 @@ def _arm(folder: str, kill_before: int) -> None:
 
     os.fsync = synced  # type: ignore[assignment]
     sys.addaudithook(watch)
+    return lambda: acts

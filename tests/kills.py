@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from semantic.datasets.store.store import open_store
 from tests.forked import Ended, run
 from tests.worlds import STATELESS, colour_features, tiny_values
 
-CHANGING = {"seconds", "peak_memory_mb", "started", "command"}
+CHANGING = {"seconds", "peak_memory_mb", "started", "command", "git"}
 """Keys of JSON that no two runs share."""
 
 
@@ -99,8 +99,7 @@ def content(file: Path) -> Any:
     if file.suffix == ".parquet":
         return pq.read_table(file)
     if file.suffix == ".pt":
-        state = torch.load(file, weights_only=True)
-        return json.dumps(_lasting(_plain(state)), sort_keys=True)
+        return json.dumps(_lasting(_plain(torch.load(file, weights_only=True))), sort_keys=True)
     if file.suffix == ".html":
         return re.sub(r"\d+(\.\d+)? (s|min|MB|MiB)\b|\d{4}-\d\d-\d\dT[\d:+]+", "", file.read_text())
     return file.read_bytes()
@@ -133,17 +132,6 @@ def differences(found: Path, expected: Path) -> list[str]:
     return sorted(names + [name for name in left.keys() & right.keys() if content(left[name]) != content(right[name])])
 
 
-def count_acts(shop: Path, deed: Deed, scratch: Path) -> int:
-    """How many acts on the disk a command has: the first that no kill prevents it from ending, found by doubling."""
-    low, high = 0, 8
-    while _attempt(shop, deed, scratch, high).code < 0:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _attempt(shop, deed, scratch, middle).code < 0 else (low, middle)
-    return low
-
-
 def _attempt(shop: Path, deed: Deed, scratch: Path, kill_before: int) -> Ended:
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(shop, scratch)
@@ -162,22 +150,20 @@ def trial(shop: Path, whole: Path, name: str, scratch: Path, kill_before: int) -
     return differences(scratch, whole)
 
 
-def make_whole(name: str, shop: Path, folder: Path) -> Path:
-    """The shop after a command that nobody killed. It worked where those that are killed do: some files name their folder."""
+def make_whole(name: str, shop: Path, folder: Path) -> tuple[Path, int]:
+    """The shop after a command that nobody killed, and how many acts on the disk that had. It worked where those that are
+    killed do: some files name their folder.
+    """
     shutil.copytree(shop, folder / "scratch")
     ended = run(folder / "scratch", *DEEDS[name].words)
     assert ended.code == 0, ended
-    return (folder / "scratch").rename(folder / "whole")
+    return (folder / "scratch").rename(folder / "whole"), ended.acts
 
 
-def study(name: str, shop: Path, folder: Path, kills: int | Callable[[int], list[int]]) -> dict[int, list[str]]:
+def study(name: str, shop: Path, folder: Path, kills: int) -> dict[int, list[str]]:
     """Trials of a command: act -> what was wrong. `kills` of its acts, evenly spread, the first and the last among them."""
-    given, whole = DEEDS[name], make_whole(name, shop, folder)
-    acts = count_acts(shop, given, folder / "scratch")
-    if callable(kills):
-        chosen = kills(acts)
-    else:
-        chosen = sorted({1 + round(place * (acts - 1) / max(1, kills - 1)) for place in range(min(kills, acts))})
+    whole, acts = make_whole(name, shop, folder)
+    chosen = sorted({1 + round(place * (acts - 1) / max(1, kills - 1)) for place in range(min(kills, acts))})
     found = {act: trial(shop, whole, name, folder / "scratch", act) for act in chosen}
     for part in (whole, folder / "scratch"):
         shutil.rmtree(part)

@@ -31,7 +31,9 @@ PAIRS = tuple(combinations_with_replacement(DEEDS, 2))
 
 def make_wholes(shop: Path, folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """The shop after each of the commands alone."""
-    return {name: make_whole(name, shop, folder).rename(folder / f"whole-{name.replace(' ', '-')}") for name in names}
+    return {
+        name: make_whole(name, shop, folder)[0].rename(folder / f"whole-{name.replace(' ', '-')}") for name in names
+    }
 
 
 def faults_of_a_pair(shop: Path, wholes: dict[str, Path], names: tuple[str, str], folder: Path) -> list[str]:
