@@ -21,8 +21,8 @@ from semantic.datasets.store.store import open_store
 from tests.forked import Ended, run
 from tests.worlds import STATELESS, colour_features, tiny_values
 
-CHANGING = {"seconds", "peak_memory_mb", "started", "command", "git"}
-"""Keys of JSON that no two runs share."""
+CHANGING = {"seconds", "peak_memory_mb", "started", "command", "git", "root", "seal"}
+"""Keys of JSON that runs in two folders, or at two times, do not share."""
 
 
 @dataclass(frozen=True)
