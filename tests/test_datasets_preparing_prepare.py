@@ -263,26 +263,40 @@ def test_a_finished_store_of_something_else_is_kept_unless_overwritten(corpus: S
     assert open_store(out).num_products == 12
 
 
-@pytest.mark.parametrize("name", ["train/a.json", "images/p0.png", "img_attrs/img_attrs.json"])
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("train/a.json", lambda content, _: content.replace(b"says", b"said")),
+        ("img_attrs/img_attrs.json", lambda content, _: content.replace(b"type p1", b"tape p1")),
+        ("images/p0.png", lambda _, root: (root / "images/p1.png").read_bytes()),
+    ],
+)
 def test_an_edit_of_the_same_length_is_another_source_and_new_times_alone_are_none(
-    corpus: SimmcCorpus, tmp_path: Path, name: str
+    corpus: SimmcCorpus, tmp_path: Path, name: str, edit: Callable[[bytes, Path], bytes]
 ) -> None:
     out, file = tmp_path / "store", corpus.root / name
     prepare(corpus, out)
-    stat, content = file.stat(), bytearray(file.read_bytes())
+    stat, content = file.stat(), file.read_bytes()
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
     steps: list[str] = []
     prepare(corpus, out, progress=lambda step, *_: steps.append(step))
-    assert steps[-2:] == ["comparing contents", "already prepared"]
+    assert steps[-2:] == ["checksums", "already prepared"]  # a store was made, to compare
+    assert not (out / PARTIAL).exists()
     steps.clear()
     prepare(corpus, out, progress=lambda step, *_: steps.append(step))
     assert steps == ["already prepared"]  # the new times are known now
 
-    content[-3] ^= 1
-    file.write_bytes(content)
-    assert file.stat().st_size == stat.st_size
+    changed = edit(content, corpus.root)
+    assert changed != content
+    assert len(changed) == len(content)
+    file.write_bytes(changed)
+    before = contents(out)
     with pytest.raises(DataError, match="differs in source"):
-        prepare(corpus, out)
+        prepare(SimmcCorpus(corpus.root, SLOTS), out)
+    assert contents(out) == before
+    steps.clear()
+    prepare(SimmcCorpus(corpus.root, SLOTS), out, overwrite=True, progress=lambda step, *_: steps.append(step))
+    assert "photos" not in steps  # they were read to compare
 
 
 def test_a_copy_of_the_dataset_elsewhere_is_the_same_source(corpus: SimmcCorpus, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from semantic.datasets.preparing.dialogues import Limits, prepare_dialogues
 from semantic.datasets.preparing.products import JOURNAL, JOURNAL_TEMPORARY, TEXTS, ProductSettings, prepare_products
-from semantic.datasets.preparing.source import Survey, content_digest, survey
+from semantic.datasets.preparing.source import survey
 from semantic.datasets.preparing.workers import Workers
 from semantic.datasets.reading.corpus import Corpus
 from semantic.datasets.reading.faults import Faults
@@ -56,9 +56,12 @@ def prepare(
 
     Files are first written to `out/partial`: the products in blocks, with a journal, then the dialogues. When all are
     complete and on disk they take their place in `out`, the manifest last; a preparation that was stopped in between does
-    so at its next start. An existing store of the same source and settings is left as it is, one of others kept unless
-    `overwrite` says that it may be replaced, and then until the new one is complete. `workers` worker processes decode
-    photos and read dialogues while this process writes; with 0 this process does everything.
+    so at its next start. `workers` worker processes decode photos and read dialogues while this process writes; with 0 this
+    process does everything.
+
+    An existing store of the same source and settings is left as it is: the source is the same where every file has the size
+    and time it had, or else where a new store, made to compare, holds the same. A store of others is kept unless
+    `overwrite` says that it may be replaced, and then until the new one is complete.
 
     Raises:
         DataError: `out` holds anything else; disk space is too small; no split has an example; the dataset changes while
@@ -76,12 +79,13 @@ def prepare(
     with claim(out):
         found = survey(corpus, progress)
         settings = {"slots": list(corpus.slots), "limits": asdict(limits), **asdict(products)}
-        journal = {"catalogue": found.products, **asdict(products)}
-        finished = _open_place(out, corpus, settings, found, journal, overwrite, progress)
-        if finished is not None:
-            _logger.info("%s: a store of the same source and settings is there; nothing to do", out)
-            progress("already prepared", 1, 1)
-            return finished
+        source = {"layout": corpus.layout, "root": str(corpus.root.resolve()), **found.stamps}
+        _tidy(out)
+        old = None if overwrite else _store_to_keep(out, settings)
+        if old is not None and old["source"] == source | {"root": old["source"]["root"]}:
+            return _leave(out, old, progress)
+        if overwrite and _journal_of(out / PARTIAL) not in (None, {"catalogue": found.products, **asdict(products)}):
+            shutil.rmtree(out / PARTIAL)
         partial = out / PARTIAL
         catalogue = len(corpus.product_names())
         if catalogue + found.dialogue_files < WORTH_WORKERS:
@@ -94,7 +98,6 @@ def prepare(
             splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, pool)
             pool.close()
             _check_examples(corpus, splits, prepared.counts, faults)
-            content = content_digest(corpus, progress)
             if survey(corpus, progress) != found:
                 raise DataError(
                     f"{corpus.root}: expected files that stand still, found some changed meanwhile; prepare again"
@@ -103,12 +106,7 @@ def prepare(
                 {
                     "format": FORMAT,
                     "version": VERSION,
-                    "source": {
-                        "layout": corpus.layout,
-                        "root": str(corpus.root.resolve()),
-                        **found.stamps,
-                        "content": content,
-                    },
+                    "source": source,
                     **settings,
                     "splits": splits,
                     "products": prepared.counts,
@@ -118,6 +116,8 @@ def prepare(
                     "checksums": file_digests(partial, FILES, progress),
                 }
             )
+            if old is not None:  # of other sizes or times
+                return _compare(out, old, manifest, progress)
             for name in FILES:
                 sync(partial / name)
             _write_manifest(partial, manifest)
@@ -125,16 +125,8 @@ def prepare(
     return manifest
 
 
-def _open_place(
-    out: Path,
-    corpus: Corpus,
-    settings: dict[str, Any],
-    found: Survey,
-    journal: dict[str, Any],
-    overwrite: bool,
-    progress: Report,
-) -> dict[str, Any] | None:
-    """The manifest of the store in `out` if it is of this source and these settings; None where a store may be written."""
+def _tidy(out: Path) -> None:
+    """Move a store that was complete when its preparation was stopped to its place. DataError where others' files are."""
     partial = out / PARTIAL
     if (partial / MANIFEST).exists():
         _move_to_place(out)
@@ -143,23 +135,40 @@ def _open_place(
     _refuse_others(partial, {*FILES, MANIFEST, JOURNAL, JOURNAL_TEMPORARY, TEXTS})
     if not (out / MANIFEST).exists():
         _refuse_others(out, {PARTIAL})
-    if overwrite:
-        if partial.exists() and _journal_of(partial) != journal:
-            shutil.rmtree(partial)
-        return None
+
+
+def _store_to_keep(out: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The manifest of the store in `out`, None where there is none. DataError where it has other settings."""
     if not (out / MANIFEST).exists():
         return None
     manifest = read_manifest(out)
     changed = [key for key, value in settings.items() if manifest.get(key) != value]
-    if not changed and not _same_source(out, manifest, corpus, found, progress):
-        changed = ["source"]
     if changed:
-        raise DataError(
-            f"{out}: expected no store or one of the same source and settings, found one that differs in "
-            f"{', '.join(changed)}; choose another folder or pass --overwrite"
-        )
-    shutil.rmtree(partial, ignore_errors=True)
+        raise _other_store(out, changed)
     return manifest
+
+
+def _compare(out: Path, old: dict[str, Any], new: dict[str, Any], progress: Report) -> dict[str, Any]:
+    """The old store's manifest with the times of today, where the new store in `partial` holds the same; else DataError."""
+    if new["identity"] != old["identity"]:
+        raise _other_store(out, ["source"])
+    manifest = sealed(old | {"source": new["source"]})
+    _write_manifest(out, manifest)
+    return _leave(out, manifest, progress)
+
+
+def _leave(out: Path, manifest: dict[str, Any], progress: Report) -> dict[str, Any]:
+    shutil.rmtree(out / PARTIAL, ignore_errors=True)
+    _logger.info("%s: a store of the same source and settings is there; nothing to do", out)
+    progress("already prepared", 1, 1)
+    return manifest
+
+
+def _other_store(out: Path, changed: list[str]) -> DataError:
+    return DataError(
+        f"{out}: expected no store or one of the same source and settings, found one that differs in "
+        f"{', '.join(changed)}; choose another folder or pass --overwrite"
+    )
 
 
 def _refuse_others(folder: Path, ours: set[str]) -> None:
@@ -169,19 +178,6 @@ def _refuse_others(folder: Path, ours: set[str]) -> None:
         raise DataError(
             f"{folder}: expected an empty folder or a store, found {', '.join(names[:5])}; choose another folder"
         )
-
-
-def _same_source(out: Path, manifest: dict[str, Any], corpus: Corpus, found: Survey, progress: Report) -> bool:
-    """Whether the dataset is the one of the manifest: every size and time is, or else every content."""
-    source = manifest["source"]
-    if source["layout"] == corpus.layout and source.items() >= found.stamps.items():
-        return True
-    if source["layout"] != corpus.layout or source["content"] != content_digest(corpus, progress):
-        return False
-    manifest["source"] = source | found.stamps  # the next comparison takes no reading
-    manifest.update(sealed(manifest))
-    _write_manifest(out, manifest)
-    return True
 
 
 def _journal_of(partial: Path) -> Any:
@@ -216,7 +212,7 @@ def _check_examples(
 
 
 def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
 def _move_to_place(out: Path) -> None:
