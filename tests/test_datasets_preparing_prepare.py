@@ -268,7 +268,7 @@ def test_a_finished_store_of_something_else_is_kept_unless_overwritten(corpus: S
     [
         ("train/a.json", lambda content, _: content.replace(b"says", b"said")),
         ("img_attrs/img_attrs.json", lambda content, _: content.replace(b"type p1", b"tape p1")),
-        ("images/p0.png", lambda _, root: (root / "images/p1.png").read_bytes()),
+        ("images/p1.png", lambda _, root: (root / "images/p2.png").read_bytes()),
     ],
 )
 def test_an_edit_of_the_same_length_is_another_source_and_new_times_alone_are_none(

@@ -69,11 +69,8 @@ def prepare(
         BusyError: another process prepares the same store.
     """
     out, limits = Path(out), limits or Limits()
-    products, faults, pool = (
-        ProductSettings(missing_photo, photo_resize, photo_size),
-        Faults(on_error),
-        Workers(workers),
-    )
+    products = ProductSettings(missing_photo, photo_resize, photo_size)
+    faults, pool = Faults(on_error), Workers(workers)
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: expected a folder, found a file")
     with claim(out):
