@@ -19,6 +19,7 @@ import yaml
 
 from semantic.datasets.store.store import open_store
 from tests.forked import Ended, run
+from tests.released import released_state
 from tests.worlds import STATELESS, colour_features, tiny_values
 
 CHANGING = {"seconds", "peak_memory_mb", "started", "command", "git", "root", "seal"}
@@ -63,11 +64,17 @@ DEEDS: Mapping[str, Deed] = {
         "evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--seen", "keep", "--out", "evaluated", "--overwrite"
     ),
     "report": deed("report", "runs", "--out", "report", "--turns", "2"),
+    "import": deed("import-released", "released.pth", "--out", "imported"),
     "recommend": deed(
         "recommend", "runs/tiny/base/seed_0", "--dialogue", "dialogue.json", "--html", "page.html", "--top", "3"
     ),
 }
-GONE_ON = {"simulate": "found files in it", "train": "no run there yet", "evaluate": "no result there yet"}
+GONE_ON = {
+    "simulate": "found files in it",
+    "train": "no run there yet",
+    "evaluate": "no result there yet",
+    "import": "found files in it",
+}
 """What a command that had done its work before the kill says when it is given again."""
 
 
@@ -85,6 +92,9 @@ def make_shop(folder: Path) -> Path:
     colour_features(store, folder / "features.npy")
     (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny_values(Path("store"), Path("features.npy"))))
     (folder / "dialogue.json").write_text(json.dumps([{"speaker": "user", "text": "show me a red dress"}]))
+    file = folder.with_name("released.pth")  # 45 MB, of which each copy of the folder has a link
+    torch.save({"context_text_encoder": released_state()}, file)
+    (folder / "released.pth").symlink_to(file)
     done(*TRAIN)
     done("evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--seen", "keep", "--out", "evaluated")
     return folder
@@ -121,7 +131,9 @@ def _plain(value: Any) -> Any:
 
 def files(folder: Path) -> dict[str, Path]:
     """Every file by its place, but TensorBoard's, of which each start leaves one, and notes of which files were verified."""
-    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    found = {
+        str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()
+    }
     return {name: path for name, path in found.items() if "tfevents" not in name and "/verified/" not in name}
 
 
@@ -134,7 +146,7 @@ def differences(found: Path, expected: Path) -> list[str]:
 
 def _attempt(shop: Path, deed: Deed, scratch: Path, kill_before: int) -> Ended:
     shutil.rmtree(scratch, ignore_errors=True)
-    shutil.copytree(shop, scratch)
+    shutil.copytree(shop, scratch, symlinks=True)
     return run(scratch, *deed.words, kill_before=kill_before)
 
 
@@ -154,7 +166,7 @@ def make_whole(name: str, shop: Path, folder: Path) -> tuple[Path, int]:
     """The shop after a command that nobody killed, and how many acts on the disk that had. It worked where those that are
     killed do: some files name their folder.
     """
-    shutil.copytree(shop, folder / "scratch")
+    shutil.copytree(shop, folder / "scratch", symlinks=True)
     ended = run(folder / "scratch", *DEEDS[name].words)
     assert ended.code == 0, ended
     return (folder / "scratch").rename(folder / "whole"), ended.acts

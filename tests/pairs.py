@@ -40,7 +40,7 @@ def faults_of_a_pair(shop: Path, wholes: dict[str, Path], names: tuple[str, str]
     """What is wrong after two commands at once, and after those that were refused were given again; nothing, or a line each."""
     scratch = folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
-    shutil.copytree(shop, scratch)
+    shutil.copytree(shop, scratch, symlinks=True)
     both = [Running(scratch, *DEEDS[name].words) for name in names]
     found = []
     for name, ended in zip(names, [one.wait() for one in both], strict=True):

@@ -110,6 +110,8 @@ def test_another_store_in_the_place_of_the_runs_own_is_noticed(run, shop, tmp_pa
     copy.config.write_text(copy.config.read_text().replace(str(shop.path), str(other)))
     with pytest.raises(DataError, match=r"expected the store the run was trained on .* found another in its place"):
         evaluate_run(copy.path)
+    with pytest.raises(DataError, match="expected the store the run was trained on"):
+        copy.open_store()  # what `recommend` ranks
     assert evaluate_run(copy.path, data=other).path.name.startswith("other-")
     shutil.copytree(copy.path, RunFolder.of(copy.read_config(), tmp_path / "runs").path)
     with pytest.raises(RunError, match=r"data\.store: expected the content it was started on"):

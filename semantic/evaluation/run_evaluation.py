@@ -54,13 +54,8 @@ def evaluate_run(
     progress = (progress if processes.is_main else None) or Progress()
     source = RunFolder(run)
     config, known = source.read_config(), source.read_data()
-    store = open_store(data or config.data.store)
+    store = source.open_store() if data is None else open_store(data)
     own = known is not None and known.identity == store.identity
-    if data is None and known is not None and not own:
-        raise DataError(
-            f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "
-            f"({store.identity[:12]}); --data {store.path} evaluates on it nevertheless"
-        )
     examples = _examples(store, config, split, own)
     split = split or config.data.test
     rows, counts = _unseen(store, known, examples.test, split, seen)

@@ -14,9 +14,10 @@ import torch
 from semantic.config.loading import dump_config, read_config
 from semantic.config.schema import WITHOUT_EFFECT, Config
 from semantic.config.values import dotted
+from semantic.datasets.store.store import Store, open_store
 from semantic.runtime.claims import claim
 from semantic.runtime.environment import environment
-from semantic.runtime.errors import UserError
+from semantic.runtime.errors import DataError, UserError
 from semantic.runtime.files import remove_leftovers, replacing, sync, write_text
 
 
@@ -109,6 +110,16 @@ class RunFolder:
         if not lists:
             raise RunError(f"{file}: expected the store and the dialogues of the run, found something else")
         return data
+
+    def open_store(self) -> Store:
+        """The store that the run was trained on. DataError where it cannot be opened, or another is in its place."""
+        store, known = open_store(self.read_config().data.store), self.read_data()
+        if known is not None and known.identity != store.identity:
+            raise DataError(
+                f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "
+                f"({store.identity[:12]}); --data {store.path} takes it nevertheless"
+            )
+        return store
 
     def start(self, config: Config, data: RunData | None = None, processes: int = 1) -> None:
         """Write what the run is, before anything is learnt; the configuration, by which others know a run, last."""
