@@ -61,7 +61,7 @@ def recommend(
     folder = RunFolder(run)
     turns = read_dialogue(dialogue)
     config = folder.read_config()
-    store = open_store(data or Path(config.data.store))
+    store = open_store(data or folder.read_store())
     model = Model.from_pretrained(folder.model)
     found = rank(model, store, turns, top, evaluation=config.evaluation, progress=progress(err))
     products = [asdict(one) for one in found.products]

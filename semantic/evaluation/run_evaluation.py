@@ -14,7 +14,7 @@ from semantic.datasets.store.store import Store, open_store
 from semantic.evaluation.ranking import evaluate_examples
 from semantic.evaluation.summary import write_summary
 from semantic.models.interface import Model
-from semantic.runs.folder import RunData, RunError, RunFolder
+from semantic.runs.folder import RunData, RunError, RunFolder, features_digest
 from semantic.runtime.claims import claim
 from semantic.runtime.distributed import join_processes
 from semantic.runtime.errors import DataError
@@ -54,12 +54,16 @@ def evaluate_run(
     progress = (progress if processes.is_main else None) or Progress()
     source = RunFolder(run)
     config, known = source.read_config(), source.read_data()
-    store = open_store(data or config.data.store)
+    store = open_store(data or source.read_store())
     own = known is not None and known.identity == store.identity
     if data is None and known is not None and not own:
         raise DataError(
             f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "
             f"({store.identity[:12]}); --data {store.path} evaluates on it nevertheless"
+        )
+    if own and known is not None and known.features not in (None, features_digest(config)):
+        raise DataError(
+            f"{config.model.features_file}: expected the image features that the run was trained on, found others in their place"
         )
     examples = _examples(store, config, split, own)
     split = split or config.data.test
