@@ -1,6 +1,7 @@
 """Arrays kept on disk: computed once, by one process, whole or not there, and never a block twice."""
 
 import errno
+import os
 import resource
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_rows_are_computed_block_by_block_and_mapped(file: Path) -> None:
     assert found.dtype == np.float32
     assert np.array_equal(found, numbered(0, ROWS))
     assert np.array_equal(np.load(file), found)  # an ordinary file
-    assert {path.name for path in file.parent.iterdir()} <= {file.name, f"{file.name}.lock"}
+    assert {path.name for path in file.parent.iterdir()} <= {file.name, f"{file.name}.json", f"{file.name}.lock"}
     assert progress.moved == [("numbers", done, ROWS) for done in (0, 5, 10, 15, 20, 23)]
     assert progress.said == []
 
@@ -120,12 +121,49 @@ def test_a_second_call_reads_and_computes_nothing(file: Path) -> None:
 def test_what_is_there_is_read_where_nothing_may_be_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read(file, Blocks())
     for path in file.parent.iterdir():
-        if path != file:
+        if path.suffix == ".lock":
             path.unlink()
     monkeypatch.setattr(cache, "_alone", lambda *_: pytest.fail("asks for the lock"))
 
     assert np.array_equal(read(file, never), numbered(0, ROWS))
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert {path.name for path in file.parent.iterdir()} == {file.name, f"{file.name}.json"}
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_flipped_bit_is_said_and_the_file_made_again(file: Path) -> None:
+    read(file, Blocks())
+    flip(file)
+    progress = Watching()
+    assert np.array_equal(read(file, Blocks(), progress=progress), numbered(0, ROWS))
+    assert progress.said == [f"numbers: {file} is damaged (its content is not what was computed) and is made again"]
+
+
+@pytest.mark.parametrize("record", [None, b"", b"[1]", b'{"digest": 1}'])
+def test_a_file_without_a_record_is_recorded_as_it_is(file: Path, record: bytes | None) -> None:
+    read(file, Blocks())
+    beside = file.with_name(f"{file.name}.json")
+    beside.unlink()
+    if record is not None:
+        beside.write_bytes(record)
+    assert np.array_equal(read(file, never), numbered(0, ROWS))
+    flip(file)
+    assert np.array_equal(read(file, Blocks()), numbered(0, ROWS))
+
+
+def test_a_copy_is_compared_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read(file, Blocks())
+    os.utime(file, ns=(1, 1))
+    compared: list[Path] = []
+    whole = cache.file_digest
+    monkeypatch.setattr(cache, "file_digest", lambda one: compared.append(one) or whole(one))
+    for _ in range(2):
+        assert np.array_equal(read(file, never), numbered(0, ROWS))
+    assert compared == [file]
 
 
 def test_no_rows_are_a_file_too(file: Path) -> None:

@@ -83,9 +83,14 @@ def encoded(content: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make_roots(tmp_path_factory.mktemp("roots"))
+
+
+def make_roots(folder: Path) -> dict[str, Path]:
+    """A dataset of each layout."""
     roots = {}
     for layout, files in LAYOUTS.items():
-        root = roots[layout] = tmp_path_factory.mktemp(layout)
+        root = roots[layout] = folder / layout
         for name, content in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(encoded(content))
@@ -136,8 +141,16 @@ def assert_one_line(error: DataError, name: str) -> None:
     assert Path(name).stem in message
 
 
-def check(root: Path, name: str, content: bytes) -> None:
-    file = root / name
+def mutated(layout: str, name: str) -> st.SearchStrategy[bytes]:
+    """Contents of a damaged file of a layout."""
+    content = LAYOUTS[layout][name]
+    values = st.nothing() if isinstance(content, str) else mutated_json(content).map(str.encode)
+    return mutated_bytes(encoded(content)) | values
+
+
+def check(root: Path, name: str, content: bytes) -> bool:
+    """Whether a corpus with this content in place of a file's is read; where it is not, one line says why."""
+    file, read = root / name, True
     whole = file.read_bytes()
     try:
         file.write_bytes(content)
@@ -147,6 +160,7 @@ def check(root: Path, name: str, content: bytes) -> None:
             except DataError as error:  # the table is none
                 assert name in TABLES
                 assert_one_line(error, name)
+                read = False
                 continue
             faults = Faults(policy)
             try:
@@ -160,6 +174,7 @@ def check(root: Path, name: str, content: bytes) -> None:
                 assert not any("\n" in text for example in faults.examples for text in example.values())
     finally:
         file.write_bytes(whole)
+    return read
 
 
 once = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -191,11 +206,8 @@ def test_preparing_skips_or_says_why_it_cannot(
     data: st.DataObject,
 ) -> None:
     root, whole = roots[layout], encoded(LAYOUTS[layout][name])
-    text = isinstance(LAYOUTS[layout][name], str)
-    changed = mutated_bytes(whole) if text else mutated_bytes(whole) | mutated_json(LAYOUTS[layout][name])
-    content = data.draw(changed)
     try:
-        (root / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        (root / name).write_bytes(data.draw(mutated(layout, name)))
         outcome = prepared(root, tmp_path_factory.mktemp("store"))
     finally:
         (root / name).write_bytes(whole)

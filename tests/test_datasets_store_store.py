@@ -164,7 +164,7 @@ def test_a_machine_verifies_a_store_once_until_a_file_is_touched(copied: Path, m
     shutil.rmtree(copied / VERIFIED)
     read: list[str] = []
     monkeypatch.setattr(
-        store_module, "_digest", lambda file, whole=store_module._digest: read.append(file.name) or whole(file)
+        store_module, "file_digest", lambda file, whole=store_module.file_digest: read.append(file.name) or whole(file)
     )
     open_store(copied).verify_once()
     assert sorted(read) == sorted(FILES)

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -46,6 +47,10 @@ def change(file: Path, **values: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
+def drop(file: Path, *keys: str) -> None:
+    file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key not in keys}))
+
+
 @pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
 def test_whoever_the_umask_lets_read_can_read_every_file(original, tmp_path, umask):
     before = os.umask(umask)
@@ -69,6 +74,8 @@ def test_a_saved_model_comes_back_with_its_tokenizer(saved):
 def test_a_model_without_tokenizer_may_be_given_one(saved):
     (saved / "tokenizer.json").unlink()
     change(saved / "config.json", tokenizer=None)
+    assert refused(saved).endswith('changed since; without its "seal" it is taken as it is')
+    drop(saved / "config.json", "seal")
     assert Model.from_pretrained(saved).tokenizer is None
     train_wordpiece(["blue"], VOCABULARY).save(str(saved / "tokenizer.json"))
     assert Model.from_pretrained(saved).tokenizer is not None
@@ -167,6 +174,30 @@ def other_weights(folder: Path) -> None:
     (folder / "other" / "model.safetensors").replace(folder / "model.safetensors")
 
 
+def flip_last(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_flipped_bit_of_the_weights_is_refused(saved):
+    flip_last(saved / "model.safetensors")
+    assert refused(saved) == (
+        f"{saved}/model.safetensors: expected the weights that were saved with config.json beside it, found others or "
+        "damaged ones"
+    )
+    drop(saved / "config.json", "seal", "weights")  # as models from elsewhere are
+    assert isinstance(Model.from_pretrained(saved), Model)
+
+
+def test_weights_of_the_same_shapes_are_refused_too(saved, original):
+    other = Model.from_pretrained(original)
+    next(other.parameters()).data.add_(1)
+    other.save_pretrained(saved / "other")
+    (saved / "other" / "model.safetensors").replace(saved / "model.safetensors")
+    assert "expected the weights that were saved with config.json beside it" in refused(saved)
+
+
 def cut_weights(folder: Path) -> None:
     content = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
@@ -214,7 +245,7 @@ def test_a_tokenizer_beyond_the_word_table_is_refused(saved):
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_byte_of_a_saved_model_may_be_wrong(original, tmp_path_factory, data):
-    """It loads, with weights that a flipped bit may have changed, or is refused in one line."""
+    """It loads, the same as before, or is refused in one line."""
     folder = tmp_path_factory.mktemp("any")
     for file in original.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
@@ -224,7 +255,11 @@ def test_any_byte_of_a_saved_model_may_be_wrong(original, tmp_path_factory, data
     content[start : start + data.draw(st.sampled_from([0, 1, 9, 10**6]))] = data.draw(st.binary(max_size=4))
     file.write_bytes(content)
     try:
-        assert isinstance(Model.from_pretrained(folder).tokenizer, Tokenizer)
+        found, expected = Model.from_pretrained(folder), Model.from_pretrained(original)
+        assert isinstance(found.tokenizer, Tokenizer)
+        assert found.config == expected.config
+        assert found.spec == expected.spec
+        assert all(torch.equal(value, expected.state_dict()[name]) for name, value in found.state_dict().items())
     except ModelError as error:
         said = str(error)
         assert said.startswith(str(folder))

@@ -43,8 +43,11 @@ VALUES = st.recursive(
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory):
-    """A store and two runs on it, which are compared."""
-    folder = tmp_path_factory.mktemp("valid")
+    return make_valid(tmp_path_factory.mktemp("valid"))
+
+
+def make_valid(folder):
+    """Two runs, which are compared, and their store."""
     for variant in ("best", "paper"):
         run = write_run(folder / "runs", variant, explained=EXPLAINED, columns=WEIGHTS)
         (run / "data.json").write_text(json.dumps({"identity": IDENTITY, "train": ["0d" * 32], "valid": []}))
@@ -168,9 +171,13 @@ def report(runs, store, out, page=True):
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_damaged_run_gives_a_report_or_one_line(valid, tmp_path_factory, data):
+    trial(data, valid, tmp_path_factory.mktemp("damaged"))
+
+
+def trial(data, valid, folder):
+    """Whether a report is made of a damaged copy in `folder`; where it is not, one line says why."""
     runs, store = valid
     change = data.draw(damage(runs / "demo" / "best" / "seed_0"))
-    folder = tmp_path_factory.mktemp("damaged")
     try:
         shutil.copytree(runs, folder / "runs")
         change(folder / "runs" / "demo" / "best" / "seed_0")
@@ -179,8 +186,10 @@ def test_a_damaged_run_gives_a_report_or_one_line(valid, tmp_path_factory, data)
         said = str(error)
         assert "expected" in said
         assert said == visible(said)  # one line, and no escape sequence in it
+        return False
     finally:
         shutil.rmtree(folder)
+    return True
 
 
 def test_the_valid_run_gives_a_report(valid, tmp_path):

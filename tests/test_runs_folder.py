@@ -1,6 +1,7 @@
 """A run's folder: names, the record of its start, and files a crash left half written."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -140,6 +141,43 @@ def test_a_state_that_does_not_load_is_named(folder, content):
     folder.state.write_bytes(folder.state.read_bytes()[:-200])
     with pytest.raises(RunError, match="got a file that does not load"):
         folder.load_state()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_a_flipped_bit_of_a_state_is_refused(folder, share):
+    folder.save_state({"epoch": 1, "model": {"weight": torch.ones(5003)}})
+    content = bytearray(folder.state.read_bytes())
+    content[int(share * len(content))] ^= 1
+    folder.state.write_bytes(content)
+    with pytest.raises(
+        RunError, match=r"training.pt: expected the state that was saved, found another checksum of .+/0$"
+    ):
+        folder.load_state()
+
+
+def test_a_state_that_is_no_dictionary_is_refused(folder):
+    folder.save_state(torch.ones(2))
+    with pytest.raises(RunError, match=r"training.pt: expected the run's state, found a Tensor"):
+        folder.load_state()
+
+
+def test_a_changed_list_of_dialogues_is_refused(folder):
+    folder.start(make_config({}), RunData("store", "0123456789abcdef", ["0d" * 32], []))
+    assert folder.read_data() == RunData("store", "0123456789abcdef", ["0d" * 32], [])
+    file = folder.path / "data.json"
+    file.write_text(file.read_text().replace("0d0d", "0d0e", 1))
+    with pytest.raises(
+        RunError, match=r"data.json: expected what was written as the run was started, found it changed"
+    ):
+        folder.read_data()
+
+
+def test_a_configuration_without_a_store_is_named(folder):
+    folder.start(make_config({}))
+    with pytest.raises(RunError, match=r"config.yaml: data.store: expected the folder of the run's store, found none"):
+        folder.read_store()
+    folder.start(make_config({}, ["data.store=shop"]))
+    assert folder.read_store() == Path("shop")
 
 
 def test_a_state_never_runs_code(folder, tmp_path):

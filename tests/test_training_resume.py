@@ -4,6 +4,7 @@ import json
 import math
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -17,9 +18,11 @@ import torch
 from semantic.batching.shards import Shard
 from semantic.config.loading import make_config
 from semantic.config.registry import find_model
+from semantic.evaluation.run_evaluation import evaluate_run
 from semantic.models.interface import Loss, Model
 from semantic.models.semantic.paper import Semantic
 from semantic.runs.folder import RunError, RunFolder
+from semantic.runtime.errors import DataError
 from semantic.training import loop as trainer
 from semantic.training.loop import TrainingError, train
 from tests.commands import COMMAND, answering_interrupts, environment
@@ -117,6 +120,46 @@ def test_resuming_says_where_it_goes_on(config, tmp_path, monkeypatch):
     train(config, runs=tmp_path, resume=True, progress=listener)
     assert "resuming after epoch 2 of 3" in listener.said
     assert sum(line.startswith("epoch ") for line in listener.said) == 1
+
+
+@pytest.mark.parametrize("override", ["seed=1", "training.learning_rate=1e-4"])
+def test_the_state_of_another_run_is_refused(config, run, tmp_path, monkeypatch, override):
+    with monkeypatch.context() as patch:
+        interrupt(patch, RunFolder, "save_state", 1, before=False)
+        with pytest.raises(Stop):
+            train(with_changes(config, override), runs=tmp_path)
+    folder = RunFolder.of(with_changes(config, override), tmp_path)
+    shutil.copy(run.state, folder.state)
+    with pytest.raises(RunError, match=r"training.pt: expected the state of this run, found another one's"):
+        train(with_changes(config, override), runs=tmp_path, resume=True)
+
+
+def test_a_state_without_its_configuration_is_not_gone_on_with(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt(patch, RunFolder, "save_state", 1, before=False)
+        with pytest.raises(Stop):
+            train(config, runs=tmp_path)
+    folder = RunFolder.of(config, tmp_path)
+    folder.config.unlink()
+    for resume in (True, False):
+        with pytest.raises(RunError, match=r"expected the run's config.yaml beside its state, found none; put it back"):
+            train(config, runs=tmp_path, resume=resume)
+    assert folder.state.is_file()
+
+
+def test_changed_image_features_are_refused(config, run, shop_features):
+    """By a run that goes on, and by an evaluation on the store that it was trained on."""
+    whole = shop_features.read_bytes()
+    try:
+        shop_features.write_bytes(whole[:-4] + bytes(4))
+        with pytest.raises(
+            RunError, match=r"model.image.features: expected the content it was started on, got another in"
+        ):
+            train(config, runs=run.path.parents[2], resume=True)
+        with pytest.raises(DataError, match=r"features.npy: expected the image features that the run was trained on"):
+            evaluate_run(run.path)
+    finally:
+        shop_features.write_bytes(whole)
 
 
 def test_a_run_that_is_there_is_not_overwritten(config, run):

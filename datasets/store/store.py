@@ -1,6 +1,5 @@
 """The prepared store: all data that training and evaluation read, memory-mapped."""
 
-import hashlib
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 
 from semantic.datasets.store.arrays import ROW_GROUP
 from semantic.runtime.claims import BusyError, claim
+from semantic.runtime.digests import SEAL, file_digest, is_broken, value_digest, with_seal
 from semantic.runtime.errors import DataError
 from semantic.runtime.files import remove_leftovers, write_text
 from semantic.runtime.progress import Report, no_report
@@ -75,18 +75,10 @@ def file_digests(folder: Path, names: Sequence[str], progress: Report = no_repor
     digests: dict[str, str] = {}
     progress("checksums", 0, len(names))
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # hashing leaves the interpreter to others
-        for name, digest in zip(names, threads.map(lambda name: _digest(folder / name), names), strict=True):
+        for name, digest in zip(names, threads.map(lambda name: file_digest(folder / name), names), strict=True):
             digests[name] = digest
             progress("checksums", len(digests), len(names))
     return digests
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        for piece in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,12 +86,7 @@ def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     from, and `seal` of the manifest itself.
     """
     content = {key: manifest[key] for key in ("version", "checksums", "slots", "splits")}
-    whole = {key: value for key, value in manifest.items() if key != "seal"} | {"identity": _digest_of(content)}
-    return whole | {"seal": _digest_of(whole)}
-
-
-def _digest_of(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return with_seal({**manifest, "identity": value_digest(content)})
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -121,7 +108,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{file}: expected store version {VERSION}, found {manifest.get('version')!r}; prepare it again"
         )
-    if manifest.get("seal") is None or sealed(manifest)["seal"] != manifest["seal"]:
+    if SEAL not in manifest or is_broken(manifest):
         raise DataError(
             f"{file}: expected the manifest that was written, found one changed since; prepare the store again"
         )
@@ -188,8 +175,11 @@ class Store:
     def _array(self, name: str) -> np.ndarray:
         try:
             return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise DataError(f"{self.path / name}: expected an array, found {error}; prepare the store again") from None
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # numpy fails in many ways at a damaged header
+            found = " ".join(str(error).split())[:200]
+            raise DataError(f"{self.path / name}: expected an array, found {found}; prepare the store again") from None
 
     def _column(self, table: str, name: str) -> pa.ChunkedArray:
         return self._read(table, lambda file: pq.read_table(file, columns=[name]).column(0))

@@ -1,8 +1,9 @@
 """Arrays computed once and kept on disk: by one process while others wait, in blocks that survive an interruption."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from semantic.datasets.store.arrays import HEADER_BYTES, GrowingArray, npy_header, row_bytes
+from semantic.runtime.digests import file_digest
 from semantic.runtime.errors import DataError
+from semantic.runtime.files import write_text
 from semantic.runtime.progress import Progress
 
 
@@ -29,8 +32,9 @@ def cached_rows(
 
     The file's name must say all that its content depends on. Rows are appended to another file, `block` at a time, which
     is renamed when it is whole: a reader never sees half a file, and a computation that was interrupted goes on. Of
-    several processes that ask for the same file one computes, the others wait. A file that is damaged (truncated, or not
-    one that this wrote) is said, and made again.
+    several processes that ask for the same file one computes, the others wait. A file that is damaged (truncated, of other
+    content than was recorded beside it, or not one that this wrote) is said, and made again. Its content is compared where
+    the file was touched since; that of a file without a record, as earlier versions left it, is recorded as it is.
 
     Raises:
         DataError: the folder cannot be written to, or the file cannot be read.
@@ -64,7 +68,39 @@ def _damage(file: Path, header: bytes, whole: int) -> str | None:
         return ""
     if found != header:
         return "it holds something else"
-    return None if size == whole else f"{size:,} of {whole:,} bytes"
+    if size != whole:
+        return f"{size:,} of {whole:,} bytes"
+    return "its content is not what was computed" if _is_changed(file) else None
+
+
+def _is_changed(file: Path) -> bool:
+    """Whether a file's content is not the recorded one; it is read where the file is not as it was when that was compared."""
+    try:
+        record = json.loads(_record(file).read_bytes())
+        digest, stamp = record["digest"], record["stamp"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        digest = stamp = None
+    if stamp == _stamp(file):
+        return False
+    found = file_digest(file)
+    if digest not in (None, found):
+        return True
+    with suppress(OSError):  # where nothing can be written it is compared each time
+        _write_record(file, found, _stamp(file))
+    return False
+
+
+def _record(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
+def _write_record(file: Path, digest: str, stamp: list[int]) -> None:
+    write_text(_record(file), json.dumps({"digest": digest, "stamp": stamp}))
+
+
+def _stamp(file: Path) -> list[int]:
+    now = file.stat()
+    return [now.st_size, now.st_mtime_ns]
 
 
 @contextmanager
@@ -106,4 +142,5 @@ def _write(
         array.close()
     finally:
         array.release()
+    _write_record(file, file_digest(partial), _stamp(partial))
     partial.replace(file)

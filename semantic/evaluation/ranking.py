@@ -51,7 +51,7 @@ class Evaluation:
 
     def write_queries(self, path: Path) -> None:
         with replacing(path) as partial:
-            pq.write_table(self.table, partial)
+            pq.write_table(self.table, partial, write_page_checksum=True)
 
 
 def evaluate(

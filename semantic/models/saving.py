@@ -20,6 +20,7 @@ from semantic.config.errors import ConfigError
 from semantic.config.registry import find_model
 from semantic.config.schema import MOST, ModelConfig
 from semantic.models.hub import check_place
+from semantic.runtime.digests import SEAL, file_digest, is_broken, with_seal
 from semantic.runtime.errors import UserError
 from semantic.runtime.files import replacing, write_text
 from semantic.runtime.reading import ReadingError, check_readable, parse_json, read_text
@@ -42,23 +43,27 @@ class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=
     tokenizer: Tokenizer | None
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """The files of `save_pretrained`; each is whole at any moment, the weights last."""
+        """The files of `save_pretrained`; each is whole at any moment, the weights last.
+
+        config.json has the digest of each of the others, and a seal of its own.
+        """
         tokenizer = None if self.tokenizer is None else self.tokenizer.to_str(pretty=False)
-        description = {
-            "format": FORMAT,
-            "version": VERSION,
-            "model": self.config.model_dump(mode="json"),
-            "inputs": asdict(self.spec),
-            "tokenizer": None if tokenizer is None else _digest(tokenizer),
-        }
-        write_text(save_directory / "config.json", json.dumps(description, indent=1))
-        if tokenizer is not None:
-            write_text(save_directory / TOKENIZER, tokenizer)
         with replacing(save_directory / WEIGHTS) as partial:
             partial.touch()  # with the mode of any new file; safetensors lets the owner alone read what it writes
             mode = stat.S_IMODE(partial.stat().st_mode)
             save_file(self._tensors(), str(partial), metadata={"format": "pt"})
             partial.chmod(mode)
+            description = {
+                "format": FORMAT,
+                "version": VERSION,
+                "model": self.config.model_dump(mode="json"),
+                "inputs": asdict(self.spec),
+                "tokenizer": None if tokenizer is None else _digest(tokenizer),
+                "weights": file_digest(partial),
+            }
+            write_text(save_directory / "config.json", json.dumps(with_seal(description), indent=1))
+            if tokenizer is not None:
+                write_text(save_directory / TOKENIZER, tokenizer)
 
     def _tensors(self) -> dict[str, Tensor]:
         """The state, a tensor that has several names under its first.
@@ -83,8 +88,10 @@ class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=
     ) -> Self:
         """A saved model as the class that was saved, in evaluation mode: from a folder, or from the hub by its name there.
 
+        The digests that config.json has of the weights, the tokenizer and itself are compared; those that it lacks are not.
+
         Raises:
-            ModelError: no such folder or name, a file that cannot be read, or files that do not fit one another.
+            ModelError: no such folder or name, a file that cannot be read, or that is not the one that was saved.
         """
         name = pretrained_model_name_or_path
         check_place(name, "model", ModelError)
@@ -107,6 +114,7 @@ class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=
         weights = folder / WEIGHTS
         try:
             check_readable(weights)
+            digest = file_digest(weights)
             load_model(model, str(weights), strict=True, device="cpu")
         except (OSError, SafetensorError, RuntimeError, ReadingError) as error:
             first = " ".join(str(error).split())[:300]
@@ -114,6 +122,15 @@ class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=
                 f"{weights}: expected the weights that config.json beside it describes, got: {first}"
             ) from None
         model.tokenizer = _read_tokenizer(folder / TOKENIZER, description.get("tokenizer"), model.spec)
+        if is_broken(description):
+            raise ModelError(
+                f"{folder / 'config.json'}: expected the description that was saved, found one changed since; without its "
+                f'"{SEAL}" it is taken as it is'
+            )
+        if description.get("weights", digest) != digest:
+            raise ModelError(
+                f"{weights}: expected the weights that were saved with config.json beside it, found others or damaged ones"
+            )
         return model.eval()
 
     @classmethod

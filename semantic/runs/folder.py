@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from semantic.config.schema import WITHOUT_EFFECT, Config
 from semantic.config.values import dotted
 from semantic.datasets.store.store import Store, open_store
 from semantic.runtime.claims import claim
+from semantic.runtime.digests import SEAL, file_digest, is_broken, with_seal
 from semantic.runtime.environment import environment
 from semantic.runtime.errors import DataError, UserError
 from semantic.runtime.files import remove_leftovers, replacing, sync, write_text
@@ -29,13 +31,30 @@ class RunError(UserError):
 class RunData:
     """What a run reads: a store, by its path and the digest of its content, and the dialogues it learns from, by theirs.
 
-    `train` are those whose examples enter the loss, `valid` those that choose the weights; hexadecimal digests.
+    `train` are those whose examples enter the loss, `valid` those that choose the weights; hexadecimal digests. `features`
+    is the digest of the user's file of image features; None where there is none, or an earlier version wrote the run.
     """
 
     store: str
     identity: str
     train: list[str]
     valid: list[str]
+    features: str | None = None
+
+
+def features_digest(config: Config) -> str | None:
+    """The digest of the user's file of image features, where the model reads one and it is there."""
+    file = config.model.features_file
+    return file_digest(Path(file)) if file is not None and Path(file).is_file() else None
+
+
+def lasting(config: Config) -> dict[str, Any]:
+    """What must stay the same in a run, by dotted key: all but the store's path, and what changes no result."""
+    return {
+        key: value
+        for key, value in dotted(config.model_dump(mode="json")).items()
+        if key not in {"data.store", *WITHOUT_EFFECT}
+    }
 
 
 @dataclass(frozen=True)
@@ -101,23 +120,40 @@ class RunFolder:
         if not file.is_file():
             return None
         try:
-            data = RunData(**json.loads(file.read_text(encoding="utf-8")))
+            values = json.loads(file.read_text(encoding="utf-8"))
+            changed = is_broken(values)
+            data = RunData(**{key: value for key, value in values.items() if key != SEAL})
             lists = all(
                 isinstance(one, list) and all(isinstance(d, str) for d in one) for one in (data.train, data.valid)
             )
-        except (OSError, ValueError, TypeError, RecursionError):
-            lists = False
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            changed = lists = False
         if not lists:
             raise RunError(f"{file}: expected the store and the dialogues of the run, found something else")
+        if changed:
+            raise RunError(f"{file}: expected what was written as the run was started, found it changed since")
         return data
 
     def open_store(self) -> Store:
-        """The store that the run was trained on. DataError where it cannot be opened, or another is in its place."""
-        store, known = open_store(self.read_config().data.store), self.read_data()
+        """The store that the run was trained on.
+
+        Raises:
+            RunError: the configuration names none, or other image features lie in the place of the run's.
+            DataError: it cannot be opened, or another is in its place.
+        """
+        config, known = self.read_config(), self.read_data()
+        if not config.data.store:
+            raise RunError(f"{self.config}: data.store: expected the folder of the run's store, found none")
+        store = open_store(config.data.store)
         if known is not None and known.identity != store.identity:
             raise DataError(
                 f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "
                 f"({store.identity[:12]}); --data {store.path} takes it nevertheless"
+            )
+        if known is not None and known.features not in (None, features_digest(config)):
+            raise RunError(
+                f"{config.model.features_file}: expected the image features that the run was trained on, found others in "
+                "their place"
             )
         return store
 
@@ -125,24 +161,29 @@ class RunFolder:
         """Write what the run is, before anything is learnt; the configuration, by which others know a run, last."""
         write_text(self.path / "environment.json", json.dumps(environment(config.seed, processes), indent=1))
         if data is not None:
-            write_text(self.path / "data.json", json.dumps(asdict(data)))
+            write_text(self.path / "data.json", json.dumps(with_seal(asdict(data))))
         write_text(self.config, dump_config(config))
 
     def check_same(self, config: Config, identity: str) -> None:
-        """Raise RunError where `config`, or the content of the store, is not what the run was started with.
+        """Raise RunError where `config`, or the content of the store or of image features, is not what the run was started with.
 
         The path of the store, the number of workers and the batch sizes of evaluation may differ: they change no result.
         """
-        old, new = dotted(self.read_config().model_dump()), dotted(config.model_dump())
-        keys = [key for key in dict.fromkeys((*new, *old)) if key not in {"data.store", *WITHOUT_EFFECT}]
+        old, new = lasting(self.read_config()), lasting(config)
         shown = [
-            f"{key}: expected {old.get(key)!r}, got {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)
+            f"{key}: expected {old.get(key)!r}, got {new.get(key)!r}"
+            for key in dict.fromkeys((*new, *old))
+            if old.get(key) != new.get(key)
         ]
         data = self.read_data()
         if data is not None and data.identity != identity:
             shown.append(
                 f"data.store: expected the content it was started on ({data.identity[:12]}, then in {data.store}), got "
                 f"{identity[:12]} in {config.data.store}"
+            )
+        if data is not None and data.features not in (None, features_digest(config)):
+            shown.append(
+                f"model.image.features: expected the content it was started on, got another in {config.model.features_file}"
             )
         if shown:
             raise RunError(
@@ -184,12 +225,19 @@ class RunFolder:
             torch.save(state, partial)
 
     def load_state(self) -> dict[str, Any] | None:
-        """The state last saved, on the CPU; None where there is none. RunError where the file does not load."""
+        """The state last saved, on the CPU; None where there is none. RunError where the file does not load, or is damaged."""
         if not self.state.is_file():
             return None
         try:
-            return torch.load(self.state, map_location="cpu", weights_only=True)
+            with zipfile.ZipFile(self.state) as archive:  # torch reads over the checksums of what it saved
+                damaged = archive.testzip()
+            state = torch.load(self.state, map_location="cpu", weights_only=True)
         except Exception as error:  # a torch file fails to load in many ways
             raise RunError(
                 f"{self.state}: expected the run's state, got a file that does not load ({type(error).__name__})"
             ) from error
+        if damaged is not None:
+            raise RunError(f"{self.state}: expected the state that was saved, found another checksum of {damaged}")
+        if not isinstance(state, dict):
+            raise RunError(f"{self.state}: expected the run's state, found a {type(state).__name__}")
+        return state

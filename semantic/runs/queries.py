@@ -67,7 +67,7 @@ def read_columns(
 
 def _read(file: Path, columns: list[str], rows: Sequence[int] | None) -> dict[str, list[Any]]:
     try:
-        with file.open("rb") as stream, pq.ParquetFile(stream) as opened:
+        with file.open("rb") as stream, pq.ParquetFile(stream, page_checksum_verification=True) as opened:
             names, count = opened.schema_arrow.names, opened.metadata.num_rows
             missing = [column for column in columns if column not in names]
             if count and not missing:

@@ -20,7 +20,7 @@ from semantic.encoders.vocabulary import tokenise
 from semantic.evaluation.product_index import best_products, encoding, score_catalogue, stored_index
 from semantic.models.interface import Model, precise
 from semantic.runtime.errors import DataError
-from semantic.runtime.progress import Progress
+from semantic.runtime.progress import Progress, steps
 from semantic.runtime.reading import ReadingError, parse_json, read_text
 
 
@@ -139,7 +139,8 @@ def recommend(
     For several dialogues open one `Recommender` instead: it reads model and catalogue once.
 
     Raises:
-        DataError: no turn, a product name that is not in the catalogue, or slots that are not the model's.
+        DataError: no turn, a product name that is not in the catalogue, slots that are not the model's, or a store that was
+            changed since it was prepared.
     """
     return Recommender(model, store, evaluation=evaluation, progress=progress).rank(turns, top)
 
@@ -156,8 +157,11 @@ class Recommender:
         progress: Progress | None = None,
     ) -> None:
         self.model, self.store, self.evaluation = model.eval(), store, evaluation or EvaluationConfig()
+        progress = progress or Progress()
+        with steps(progress) as report:
+            store.verify_once(report)
         self.builder = model.open_batches(store, progress, dialogues=False)
-        self.index = stored_index(model, self.builder, self.evaluation, progress or Progress())
+        self.index = stored_index(model, self.builder, self.evaluation, progress)
 
     @torch.no_grad()
     def rank(self, turns: tuple[Turn, ...], top: int = 10) -> Recommendations:

@@ -31,7 +31,8 @@ from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate_example
 from semantic.evaluation.summary import write_summary
 from semantic.models.building import build_model
 from semantic.models.interface import Model
-from semantic.runs.folder import RunData, RunError, RunFolder
+from semantic.runs.folder import RunData, RunError, RunFolder, features_digest, lasting
+from semantic.runtime.digests import value_digest
 from semantic.runtime.distributed import Processes, join_processes
 from semantic.runtime.errors import FailedError
 from semantic.runtime.progress import Progress, steps
@@ -111,6 +112,8 @@ def _train(config: Config, folder: RunFolder, store: Store, processes: Processes
 def _is_finished(folder: RunFolder, config: Config, store: Store, resume: bool) -> bool:
     """Whether there is nothing left to do; RunError where there is a run that this one must not touch."""
     if not folder.config.is_file():
+        if folder.state.is_file():
+            raise RunError(f"{folder.path}: expected the run's config.yaml beside its state, found none; put it back")
         return False
     if not resume:
         raise RunError(
@@ -126,7 +129,7 @@ def _start(folder: RunFolder, config: Config, store: Store, examples: Examples, 
             [f"{digest:016x}" for digest in dialogue_digests(store, rows).tolist()]
             for rows in (examples.training, examples.valid)
         )
-        folder.start(config, RunData(str(store.path), store.identity, train, valid), processes)
+        folder.start(config, RunData(str(store.path), store.identity, train, valid, features_digest(config)), processes)
 
 
 def _normalised_by_batch(model: Model) -> list[Backbone]:
@@ -340,8 +343,13 @@ class _Run:
         self.best = {name: max(value, self.best.get(name, value)) for name, value in now.items()}
         return better
 
+    def _digest(self) -> str:
+        """By which a state is known as this run's."""
+        return value_digest([lasting(self.config), self.builder.store.identity])
+
     def _state(self) -> dict[str, Any]:
         return {
+            "run": self._digest(),
             "epoch": self.epoch,
             "step": self.step,
             "best_epoch": self.best_epoch,
@@ -355,6 +363,8 @@ class _Run:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
+        if state.get("run") != self._digest():
+            raise RunError(f"{self.folder.state}: expected the state of this run, found another one's")
         self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
         self.best, self.history, self.seconds = state["best"], state["history"], state["seconds"]
         self.model.load_state_dict(state["model"])
