@@ -157,7 +157,7 @@ def do_recommend() -> Any:
     folder = RunFolder(FINISHED)
     turns = read_dialogue(Path("dialogue.json"))
     config = folder.read_config()
-    store = open_store(folder.read_store())
+    store = folder.open_store()
     return recommend(Model.from_pretrained(folder.model), store, turns, 5, evaluation=config.evaluation)
 
 

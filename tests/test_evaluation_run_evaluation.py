@@ -10,6 +10,7 @@ import pytest
 
 from semantic.evaluation.run_evaluation import evaluate_run
 from semantic.runs.folder import RunError, RunFolder
+from semantic.runtime.digests import with_seal
 from semantic.runtime.errors import DataError
 from semantic.training.loop import train
 from tests.worlds import STATELESS, changed_copy
@@ -87,7 +88,7 @@ def test_those_not_seen_are_ranked_under_drop(run, shop, tmp_path):
     copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "run")))
     data = json.loads((copy.path / "data.json").read_text())
     data["train"] = data["train"][:5]
-    (copy.path / "data.json").write_text(json.dumps(data))
+    (copy.path / "data.json").write_text(json.dumps(with_seal(data)))
     folder = evaluate_run(copy.path, split="train", out=tmp_path / "out", seen="drop")
     seen = {int(one, 16) for one in data["train"]}
     ranked = pq.read_table(folder.queries, columns=["dialogue_row"]).column(0).to_pylist()

@@ -1,7 +1,6 @@
 """A run's folder: names, the record of its start, and files a crash left half written."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ import torch
 from semantic.config.loading import ConfigError, make_config
 from semantic.runs.folder import RunData, RunError, RunFolder
 from semantic.runtime.claims import BusyError
+from semantic.runtime.errors import DataError
 
 
 @pytest.fixture
@@ -175,9 +175,10 @@ def test_a_changed_list_of_dialogues_is_refused(folder):
 def test_a_configuration_without_a_store_is_named(folder):
     folder.start(make_config({}))
     with pytest.raises(RunError, match=r"config.yaml: data.store: expected the folder of the run's store, found none"):
-        folder.read_store()
+        folder.open_store()
     folder.start(make_config({}, ["data.store=shop"]))
-    assert folder.read_store() == Path("shop")
+    with pytest.raises(DataError, match="shop: expected a prepared store"):
+        folder.open_store()
 
 
 def test_a_state_never_runs_code(folder, tmp_path):
