@@ -22,7 +22,6 @@ from semantic.evaluation.run_evaluation import evaluate_run
 from semantic.models.interface import Loss, Model
 from semantic.models.semantic.paper import Semantic
 from semantic.runs.folder import RunError, RunFolder
-from semantic.runtime.errors import DataError
 from semantic.training import loop as trainer
 from semantic.training.loop import TrainingError, train
 from tests.commands import COMMAND, answering_interrupts, environment
@@ -156,7 +155,7 @@ def test_changed_image_features_are_refused(config, run, shop_features):
             RunError, match=r"model.image.features: expected the content it was started on, got another in"
         ):
             train(config, runs=run.path.parents[2], resume=True)
-        with pytest.raises(DataError, match=r"features.npy: expected the image features that the run was trained on"):
+        with pytest.raises(RunError, match=r"features.npy: expected the image features that the run was trained on"):
             evaluate_run(run.path)
     finally:
         shop_features.write_bytes(whole)
