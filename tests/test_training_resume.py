@@ -156,7 +156,9 @@ def test_changed_image_features_are_refused(config, run, shop_features):
             RunError, match=r"model.image.features: expected the content it was started on, got another in"
         ):
             train(config, runs=run.path.parents[2], resume=True)
-        with pytest.raises(DataError, match=r"features.npy: expected the image features that the run was trained on"):
+        with pytest.raises(
+            DataError, match=r"model.image.features: expected the content it was trained on, found another"
+        ):
             evaluate_run(run.path)
     finally:
         shop_features.write_bytes(whole)

@@ -61,9 +61,11 @@ def evaluate_run(
             f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "
             f"({store.identity[:12]}); --data {store.path} evaluates on it nevertheless"
         )
+    with steps(progress) as report:  # before anything of it is read
+        processes.on_main(lambda: store.verify_once(report))
     if own and known is not None and known.features not in (None, features_digest(config)):
         raise DataError(
-            f"{config.model.features_file}: expected the image features that the run was trained on, found others in their place"
+            f"{run}: model.image.features: expected the content it was trained on, found another in {config.model.features_file}"
         )
     examples = _examples(store, config, split, own)
     split = split or config.data.test
@@ -72,8 +74,6 @@ def evaluate_run(
     with ExitStack() as held:
         processes.on_main(lambda: held.enter_context(claim(folder)))
         processes.on_main(lambda: _check_place(folder, overwrite))
-        with steps(progress) as report:
-            processes.on_main(lambda: store.verify_once(report))
         model = Model.from_pretrained(source.model).to(processes.device)
         builder, started = model.open_batches(store, progress), time.monotonic()
         with progress.bar(split, len(rows)) as advance:
