@@ -63,10 +63,6 @@ def evaluate_run(
         )
     with steps(progress) as report:  # before anything of it is read
         processes.on_main(lambda: store.verify_once(report))
-    if own and known is not None and known.features not in (None, features_digest(config)):
-        raise DataError(
-            f"{run}: model.image.features: expected the content it was trained on, found another in {config.model.features_file}"
-        )
     examples = _examples(store, config, split, own)
     split = split or config.data.test
     rows, counts = _unseen(store, known, examples.test, split, seen)
@@ -76,6 +72,10 @@ def evaluate_run(
         processes.on_main(lambda: _check_place(folder, overwrite))
         model = Model.from_pretrained(source.model).to(processes.device)
         builder, started = model.open_batches(store, progress), time.monotonic()
+        if own and known is not None and known.features not in (None, features_digest(config)):
+            raise DataError(
+                f"{run}: model.image.features: expected the content it was trained on, found another in {config.model.features_file}"
+            )
         with progress.bar(split, len(rows)) as advance:
             evaluation = evaluate_examples(
                 model, builder, rows, config.evaluation, detail=True, progress=advance, processes=processes
