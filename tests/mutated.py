@@ -28,8 +28,9 @@ from hypothesis import strategies as st
 from semantic.cli.failures import failure
 from semantic.config.errors import ConfigError
 from semantic.config.loading import make_config
-from semantic.config.schema import Config
+from semantic.config.schema import Config, EvaluationConfig
 from semantic.datasets.store.store import FILES, open_store
+from semantic.evaluation.product_index import stored_index
 from semantic.evaluation.run_evaluation import evaluate_run
 from semantic.models.interface import Model
 from semantic.runs.folder import RunFolder
@@ -133,6 +134,13 @@ def do_read_model() -> Any:
     return _bits(model.state_dict()), model.config.model_dump(), model.spec, model.tokenizer.to_str()
 
 
+def do_read_kept() -> Any:
+    model, store = Model.from_pretrained(FINISHED / "model"), open_store("store")
+    builder = model.open_batches(store, Progress())
+    rows = stored_index(model, builder, EvaluationConfig(), Progress()).rows
+    return [np.asarray(one).tobytes() for one in (*vars(builder.pieces).values(), rows)]
+
+
 def do_read_run() -> Any:
     folder, store = RunFolder(FINISHED), open_store("store")
     data = folder.read_data()
@@ -183,12 +191,13 @@ class Kind:
     free: tuple[str, ...] = ()
 
 
-STORE = tuple(f"store/{name}" for name in (*FILES, "manifest.json"))
+STORE = ("store/*.npy", "store/*.*")
 CACHES = ("store/pieces/*.np*", "store/floors/*")
 RUN = ("config.yaml", "data.json", "environment.json")
 KINDS: Mapping[str, Kind] = {
     "store": Kind(do_read_store, STORE),
     "saved model": Kind(do_read_model, (f"{FINISHED}/model/*.json", f"{FINISHED}/model/*.safetensors")),
+    "kept arrays": Kind(do_read_kept, ("store/pieces/*.npy", "store/vectors/*.npy", "store/*/*.npy.json")),
     "run folder": Kind(do_read_run, (f"{FINISHED}/config.yaml", f"{FINISHED}/data.json")),
     "train --resume": Kind(
         do_resume,

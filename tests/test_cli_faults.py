@@ -224,14 +224,14 @@ def test_a_disk_that_fills_up_while_preparing_loses_nothing(tmp_path, monkeypatc
         ("recommend", RUN, "--dialogue", "dialogue.json"),
     ],
 )
-def test_features_of_another_width_are_refused(way, monkeypatch, capsys, arguments):
+def test_other_features_in_the_place_of_the_runs_are_refused(way, monkeypatch, capsys, arguments):
     features = np.load(way.folder / "features.npy")
     np.save(way.folder / "features.npy", np.concatenate([features, features], axis=1))
     try:
         said = in_process(monkeypatch, capsys, *arguments, cwd=way.folder)
     finally:
         np.save(way.folder / "features.npy", features)
-    assert said == "model.image.features features.npy: expected the model's width 48, got 96"
+    assert said == "features.npy: expected the image features that the run was trained on, found others in their place"
     assert not (way.folder / "wide").exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from semantic.evaluation.run_evaluation import evaluate_run
 from semantic.runs.folder import RunError, RunFolder
+from semantic.runs.queries import read_columns
 from semantic.runtime.digests import with_seal
 from semantic.runtime.errors import DataError
 from semantic.training.loop import train
@@ -82,6 +83,23 @@ def test_dialogues_that_the_run_has_seen_are_refused_dropped_or_kept_and_counted
     assert not (tmp_path / "out").exists()
     kept = evaluate_run(run.path, data=other, split="train", out=tmp_path / "out", seen="keep")
     assert json.loads(kept.summary.read_text())["seen"] == {"train": half["labelled_dialogues"] * 2, "valid": 0}
+
+
+def test_a_flipped_bit_of_the_queries_is_refused_or_without_effect(run, tmp_path):
+    columns, whole = (
+        ["dialogue_row", "turn", "positive_scores", "top_scores", "standard/recall@5"],
+        run.queries.read_bytes(),
+    )
+    expected, refused = read_columns(run.queries, columns), 0
+    file = tmp_path / "queries.parquet"
+    for place in range(4, len(whole) // 2, 97):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            assert read_columns(file, columns) == expected
+        except DataError as error:
+            assert str(error).startswith(f"{file}: ")  # noqa: PT017
+            refused += 1
+    assert refused > 5
 
 
 def test_those_not_seen_are_ranked_under_drop(run, shop, tmp_path):

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from tests.mutated import KINDS, Mutation, Shop, of_shop
 
-EXAMPLES = {"store": 100, "saved model": 100, "run folder": 80, "train --resume": 70, "evaluate": 70, "recommend": 90}
+EXAMPLES = {
+    "store": 100,
+    "saved model": 100,
+    "kept arrays": 80,
+    "run folder": 80,
+    "train --resume": 70,
+    "evaluate": 70,
+    "recommend": 90,
+}
 
 
 @pytest.fixture(scope="module")

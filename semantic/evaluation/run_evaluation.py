@@ -56,6 +56,8 @@ def evaluate_run(
     config, known = source.read_config(), source.read_data()
     store = source.open_store() if data is None else open_store(data)
     own = known is not None and known.identity == store.identity
+    with steps(progress) as report:  # before anything of it is read
+        processes.on_main(lambda: store.verify_once(report))
     examples = _examples(store, config, split, own)
     split = split or config.data.test
     rows, counts = _unseen(store, known, examples.test, split, seen)
@@ -63,8 +65,6 @@ def evaluate_run(
     with ExitStack() as held:
         processes.on_main(lambda: held.enter_context(claim(folder)))
         processes.on_main(lambda: _check_place(folder, overwrite))
-        with steps(progress) as report:
-            processes.on_main(lambda: store.verify_once(report))
         model = Model.from_pretrained(source.model).to(processes.device)
         builder, started = model.open_batches(store, progress), time.monotonic()
         with progress.bar(split, len(rows)) as advance:
