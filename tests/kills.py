@@ -22,7 +22,7 @@ from tests.forked import Ended, run
 from tests.released import released_state
 from tests.worlds import STATELESS, colour_features, tiny_values
 
-CHANGING = {"seconds", "peak_memory_mb", "started", "command", "git", "root", "seal"}
+CHANGING = {"seconds", "peak_memory_mb", "started", "command", "git", "root", "seal", "stamp"}
 """Keys of JSON that runs in two folders, or at two times, do not share."""
 
 

@@ -187,7 +187,7 @@ def test_a_store_that_cannot_be_written_to_is_verified_each_time(copied: Path, m
     def read_only(*_: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(store_module, "write_text", read_only)
+    monkeypatch.setattr(store_module, "write_shared", read_only)
     open_store(copied).verify_once()
     assert not (copied / VERIFIED).exists()
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from semantic.runtime.claims import BusyError, claim
+from semantic.runtime.claims import BusyError, claim, tidy, write_shared
 
 HOLD = """
 import sys, time
@@ -97,3 +97,28 @@ def test_waiting_is_none(tmp_path):
         with pytest.raises(BusyError):
             claim(tmp_path / "folder").__enter__()
         assert time.monotonic() - started < 5
+
+
+def test_what_several_processes_write_alike_is_left_to_the_first(tmp_path):
+    file = tmp_path / "shared.json"
+    with claim(file):
+        write_shared(file, "second")
+    assert not file.exists()
+    write_shared(file, "first")
+    assert file.read_text() == "first\n"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_killed_process_left_of_a_file_is_removed_unless_it_is_held(tmp_path):
+    file = tmp_path / "shared[1].json"
+    left = [tmp_path / f".{file.name}.lock", tmp_path / f".{file.name}.0123456789ab.partial"]
+    others = [tmp_path / ".shared1.json.lock", tmp_path / f".{file.name}.mine"]
+    for one in (*left, *others):
+        one.write_text("x")
+    with claim(file):
+        tidy(file)
+        assert left[1].exists()
+    left[0].write_text("x")
+    tidy(file)
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+    tidy(tmp_path / "absent" / "file")

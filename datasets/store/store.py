@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from semantic.datasets.store.arrays import ROW_GROUP
-from semantic.runtime.claims import BusyError, claim
+from semantic.runtime.claims import tidy, write_shared
 from semantic.runtime.digests import SEAL, file_digest, is_broken, value_digest, with_seal
 from semantic.runtime.errors import DataError
-from semantic.runtime.files import remove_leftovers, write_text
 from semantic.runtime.progress import Report, no_report
 
 T = TypeVar("T")
@@ -312,13 +311,13 @@ class Store:
             before = None
         if before != {"identity": self.identity, "files": self._file_stamps()}:
             self.verify(progress)
+        tidy(self._verified)
 
     def record_verified(self, stamps: Mapping[str, list[int]] | None = None) -> None:
         """Note for `verify_once` that the files, or those that had these stamps, are the ones that were prepared."""
-        # A store that cannot be written to is verified anew each time; another process may be noting the same.
-        with suppress(OSError, BusyError), claim(self._verified):
-            remove_leftovers(self._verified)
-            write_text(self._verified, json.dumps({"identity": self.identity, "files": stamps or self._file_stamps()}))
+        noted = json.dumps({"identity": self.identity, "files": stamps or self._file_stamps()})
+        with suppress(OSError):  # a store that cannot be written to is verified anew each time
+            write_shared(self._verified, noted)
 
     @property
     def _verified(self) -> Path:

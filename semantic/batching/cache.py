@@ -11,9 +11,10 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from semantic.datasets.store.arrays import HEADER_BYTES, GrowingArray, npy_header, row_bytes
+from semantic.runtime.claims import tidy, write_shared
 from semantic.runtime.digests import file_digest
 from semantic.runtime.errors import DataError
-from semantic.runtime.files import write_text
+from semantic.runtime.files import sync
 from semantic.runtime.progress import Progress
 
 
@@ -81,6 +82,7 @@ def _is_changed(file: Path) -> bool:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         digest = stamp = None
     if stamp == _stamp(file):
+        tidy(_record(file))
         return False
     found = file_digest(file)
     if digest not in (None, found):
@@ -95,7 +97,7 @@ def _record(file: Path) -> Path:
 
 
 def _write_record(file: Path, digest: str, stamp: list[int]) -> None:
-    write_text(_record(file), json.dumps({"digest": digest, "stamp": stamp}))
+    write_shared(_record(file), json.dumps({"digest": digest, "stamp": stamp}))
 
 
 def _stamp(file: Path) -> list[int]:
@@ -142,5 +144,7 @@ def _write(
         array.close()
     finally:
         array.release()
+    sync(partial)
     _write_record(file, file_digest(partial), _stamp(partial))
     partial.replace(file)
+    sync(file.parent)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from semantic.datasets.store.store import Store
-from semantic.runtime.claims import BusyError, claim
-from semantic.runtime.files import remove_leftovers, write_text
+from semantic.runtime.claims import tidy, write_shared
 from semantic.runtime.progress import Progress
 
 FOLDER = "floors"
@@ -39,6 +38,7 @@ class KeptFloors:
         try:
             kept = json.loads(file.read_bytes())
             if kept["of"] == known and kept["digest"] == _digest(kept["protocols"]):
+                tidy(file)
                 return kept["protocols"]
             found = "a file that was changed"
         except (FileNotFoundError, NotADirectoryError):
@@ -56,11 +56,7 @@ class KeptFloors:
         kept = {"of": known, "protocols": metrics, "digest": _digest(metrics)}
         file = self._file(known)
         try:
-            with claim(file):
-                remove_leftovers(file)
-                write_text(file, json.dumps(kept, indent=1))
-        except BusyError:  # another run keeps the same
-            return
+            write_shared(file, json.dumps(kept, indent=1))
         except OSError as error:
             if not self.told:
                 folder = self.store.path / FOLDER

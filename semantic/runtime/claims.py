@@ -1,6 +1,7 @@
 """One process at a time writes into a folder: a lock beside it, which names its holder and falls when the holder ends."""
 
 import errno
+import glob
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from semantic.runtime.errors import FailedError
+from semantic.runtime.files import remove_leftovers, write_text
 
 
 class BusyError(FailedError):
@@ -48,6 +50,22 @@ def claim(folder: Path) -> Iterator[None]:
         for parent in made:
             with suppress(OSError):  # something is in it by now
                 parent.rmdir()
+
+
+def write_shared(path: Path, text: str) -> None:
+    """Write a small file that several processes may write alike: one does, the others leave it to that one."""
+    with suppress(BusyError), claim(path):
+        remove_leftovers(path)
+        write_text(path, text)
+
+
+def tidy(path: Path) -> None:
+    """Remove what a killed process left of a file that it had just written, unless one is at work there or nothing may be
+    removed.
+    """
+    if path.parent.is_dir() and any(path.parent.glob(f".{glob.escape(path.name)}.*")):
+        with suppress(BusyError, OSError), claim(path):
+            remove_leftovers(path)
 
 
 def _make(folder: Path) -> list[Path]:
