@@ -355,13 +355,18 @@ class _Run:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
-        self.best, self.history, self.seconds = state["best"], state["history"], state["seconds"]
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        if self.average is not None:
-            self.average.model.load_state_dict(state["average"])
+        try:
+            self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
+            self.best, self.history, self.seconds = state["best"], state["history"], state["seconds"]
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scheduler.load_state_dict(state["scheduler"])
+            if self.average is not None:
+                self.average.model.load_state_dict(state["average"])
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise RunError(
+                f"{self.folder.state}: expected the run's state, got something else ({type(error).__name__})"
+            ) from error
 
 
 def _step_seed(seed: int, epoch: int, stream: int, step: int, rank: int) -> int:
