@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,22 @@ class Running:
     """A command in a child process that works in a folder.
 
     With `kill_before` it is killed before its n-th act on the disk: a rename, a removal, a new folder, an fsync, or the
-    opening of a file to write to. Acts outside the folder do not count.
+    opening of a file to write to. Acts outside the folder do not count. `first` is called in the child, before the command.
     """
 
-    def __init__(self, folder: Path, *words: object, kill_before: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: object,
+        kill_before: int | None = None,
+        first: Callable[[], object] | None = None,
+    ) -> None:
         self.said = [folder.parent / f"{folder.name}-{os.urandom(4).hex()}.{name}" for name in ("out", "err")]
         sys.stdout.flush()
         sys.stderr.flush()
         self.process = os.fork()
         if not self.process:
-            _work(folder, list(map(str, words)), kill_before, self.said)
+            _work(folder, list(map(str, words)), kill_before, first, self.said)
 
     def wait(self) -> Ended:
         code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
@@ -45,11 +52,19 @@ class Running:
         return Ended(code, *texts)
 
 
-def run(folder: Path, *words: object, kill_before: int | None = None) -> Ended:
-    return Running(folder, *words, kill_before=kill_before).wait()
+def run(
+    folder: Path, *words: object, kill_before: int | None = None, first: Callable[[], object] | None = None
+) -> Ended:
+    return Running(folder, *words, kill_before=kill_before, first=first).wait()
 
 
-def _work(folder: Path, words: list[str], kill_before: int | None, said: list[Path]) -> None:
+def _work(
+    folder: Path,
+    words: list[str],
+    kill_before: int | None,
+    first: Callable[[], object] | None,
+    said: list[Path],
+) -> None:
     """The child's life."""
     code = 70
     try:
@@ -60,6 +75,8 @@ def _work(folder: Path, words: list[str], kill_before: int | None, said: list[Pa
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(folder)
         sys.argv = ["semantic", *words]
+        if first is not None:
+            first()
         if kill_before is not None:
             _arm(os.fspath(folder), kill_before)
         code = 0
