@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,17 +29,23 @@ class Running:
     """A command in a child process that works in a folder.
 
     With `kill_before` it is killed before its n-th act on the disk: a rename, a removal, a new folder, an fsync, or the
-    opening of a file to write to. Acts outside the folder do not count.
+    opening of a file to write to. Acts outside the folder do not count. `first` is called in the child, before the command.
     """
 
-    def __init__(self, folder: Path, *words: object, kill_before: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: object,
+        kill_before: int | None = None,
+        first: Callable[[], object] | None = None,
+    ) -> None:
         token = os.urandom(4).hex()
         self.said = [folder.parent / f"{folder.name}-{token}.{name}" for name in ("out", "err", "acts")]
         sys.stdout.flush()
         sys.stderr.flush()
         self.process = os.fork()
         if not self.process:
-            _work(folder, list(map(str, words)), kill_before, self.said)
+            _work(folder, list(map(str, words)), kill_before, first, self.said)
 
     def wait(self) -> Ended:
         code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
@@ -48,11 +55,19 @@ class Running:
         return Ended(code, texts[0], texts[1], int(texts[2] or 0))
 
 
-def run(folder: Path, *words: object, kill_before: int | None = None) -> Ended:
-    return Running(folder, *words, kill_before=kill_before).wait()
+def run(
+    folder: Path, *words: object, kill_before: int | None = None, first: Callable[[], object] | None = None
+) -> Ended:
+    return Running(folder, *words, kill_before=kill_before, first=first).wait()
 
 
-def _work(folder: Path, words: list[str], kill_before: int | None, said: list[Path]) -> None:
+def _work(
+    folder: Path,
+    words: list[str],
+    kill_before: int | None,
+    first: Callable[[], object] | None,
+    said: list[Path],
+) -> None:
     """The child's life."""
     code, count = 70, _arm(os.fspath(folder), kill_before)
     try:
@@ -63,6 +78,8 @@ def _work(folder: Path, words: list[str], kill_before: int | None, said: list[Pa
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(folder)
         sys.argv = ["semantic", *words]
+        if first is not None:
+            first()
         code = 0
         app.main()
     except SystemExit as stop:
@@ -74,7 +91,8 @@ def _work(folder: Path, words: list[str], kill_before: int | None, said: list[Pa
         sys.stdout.flush()
         sys.stderr.flush()
         acts = count()
-        said[2].write_text(str(acts))
+        with suppress(OSError):  # `first` may have set limits
+            said[2].write_text(str(acts))
         os._exit(code)
 
 

@@ -308,8 +308,8 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_replaced_and_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / ".out.building").mkdir()
-    (tmp_path / ".out.building" / "stale").write_text("x")
+    (tmp_path / ".out.semantic-building").mkdir()
+    (tmp_path / ".out.semantic-building" / "stale").write_text("x")
     (tmp_path / "out.partial").mkdir()
     (tmp_path / "out.partial" / "mine").write_text("x")
     simulate(tmp_path / "out", dialogues=3, products=11, seed=0)

@@ -110,7 +110,7 @@ def test_an_unknown_split_names_those_there_are(made: Path) -> None:
 def test_a_folder_that_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected a prepared store .* found a folder without one"):
         open_store(tmp_path)
-    with pytest.raises(DataError, match=r"expected a prepared store .* found nothing without one"):
+    with pytest.raises(DataError, match=r"expected a prepared store .* found nothing$"):
         open_store(tmp_path / "none")
 
 

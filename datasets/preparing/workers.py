@@ -18,6 +18,9 @@ from semantic.runtime.errors import DataError, FailedError
 AHEAD = 2
 """Tasks prefetched for each process: one in work and one waiting."""
 
+MOST = 1_000
+"""Processes: more is a slip."""
+
 START = "spawn"
 """How processes start. `fork` is faster by a fifth of a second, but unsafe beside the threads of a progress bar."""
 
@@ -38,8 +41,9 @@ class Workers:
     """
 
     def __init__(self, count: int = 0) -> None:
-        if count < 0:
-            raise DataError(f"workers: expected 0 or more, found {count}")
+        if not 0 <= count <= MOST:
+            bound = "0 or more" if count < 0 else f"at most {MOST}"
+            raise DataError(f"workers: expected {bound}, found {count}")
         self.count = count
         self._pool: ProcessPoolExecutor | None = None
 

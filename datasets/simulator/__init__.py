@@ -32,6 +32,8 @@ __all__ = ["simulate"]
 SPLITS = ("train", "valid", "test")
 HELD_OUT = 0.14  # of the dialogues, in valid and in test alike; MMD v3 has 72, 14 and 14%
 DRAWN = 2000  # products of a drawn catalogue
+MOST = 10_000_000  # of anything; more is a slip, and would end as a full disk
+LARGEST_SEED = 2**32 - 1
 REPORT_EVERY = 20  # dialogues between two reports of progress
 
 
@@ -73,13 +75,17 @@ def simulate(
         {} if products is None else {"products": (products, 2)}
     )
     for name, (number, least) in numbers.items():
-        if number < least:
-            raise DataError(f"{name}: expected at least {least}, found {number}")
+        most = LARGEST_SEED if name == "seed" else MOST
+        if not least <= number <= most:
+            bound = f"at least {least}" if number < least else f"at most {most}"
+            raise DataError(f"{name}: expected {bound}, found {number}")
     goods = (
         draw_catalogue(products or DRAWN, seed)
         if catalogue is None
         else read_catalogue(Path(catalogue), products, seed)
     )
+    if len(goods) < 2:
+        raise DataError(f"{catalogue}: expected a catalogue of at least 2 products, found {len(goods)}")
     with _whole_folder(out) as partial:
         writer = MmdWriter(partial, goods, seed)
         writer.write_catalogue(progress)

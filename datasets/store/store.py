@@ -92,11 +92,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a store. DataError where `path` is no store, or a store of another version."""
     file = path / MANIFEST
     if not file.is_file():
-        found = "an unfinished store" if (path / "partial").is_dir() else "a folder" if path.is_dir() else "nothing"
-        hint = "; the same `prepare` goes on" if found == "an unfinished store" else ""
-        raise DataError(
-            f"{path}: expected a prepared store (a folder with {MANIFEST}), found {found} without one{hint}"
-        )
+        found = "a folder without one" if path.is_dir() else "a file" if path.exists() else "nothing"
+        if (path / "partial").is_dir():
+            found = "an unfinished store without one; the same `prepare` goes on"
+        raise DataError(f"{path}: expected a prepared store (a folder with {MANIFEST}), found {found}")
     try:
         manifest = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -162,7 +161,7 @@ class Store:
         """What changes when another store takes the place of this one."""
         try:
             now = (self.path / MANIFEST).stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return now.st_ino, now.st_mtime_ns
 
@@ -176,8 +175,8 @@ class Store:
             return np.load(self.path / name, mmap_mode="r", allow_pickle=False)
         except (OSError, MemoryError):
             raise
-        except Exception as error:  # numpy fails in many ways at a damaged header
-            found = " ".join(str(error).split())[:200]
+        except Exception as error:  # numpy fails in many ways, and of any other file says that it is pickled
+            found = "another kind of file" if "pickle" in str(error) else " ".join(str(error).split())[:200]
             raise DataError(f"{self.path / name}: expected an array, found {found}; prepare the store again") from None
 
     def _column(self, table: str, name: str) -> pa.ChunkedArray:

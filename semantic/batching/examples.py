@@ -61,6 +61,8 @@ def select_examples(store: Store, config: DataConfig) -> Examples:
             f"data.unlabelled: expected splits other than {', '.join(own)}, got {', '.join(map(repr, config.unlabelled))}"
         )
     owner = np.asarray(store.example_turns[:, 0])
+    if len(set(config.unlabelled)) < len(config.unlabelled):
+        raise DataError(f"data.unlabelled: expected each split once, got {', '.join(map(repr, config.unlabelled))}")
     if config.fold.count:
         train, valid, test = _fold(store, owner, config.fold, own)
     else:

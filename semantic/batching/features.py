@@ -52,7 +52,7 @@ def read_features(path: str, store: Store) -> np.ndarray:
     except Exception as error:  # numpy fails in many ways at the header of another file
         said = " ".join(str(error).split())[:200]
         raise DataError(f"model.image.features {path}: expected a .npy array, got: {said}") from error
-    if features.ndim != 2 or len(features) != store.num_products or features.dtype.kind != "f":
+    if features.ndim != 2 or len(features) != store.num_products or features.dtype.kind != "f" or not features.size:
         shape = " x ".join(map(str, features.shape))
         raise DataError(
             f"model.image.features {path}: expected floats [{store.num_products} products, feature], got {features.dtype} [{shape}]"

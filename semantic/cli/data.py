@@ -100,7 +100,7 @@ def inspect(
     dialogue: Annotated[
         int | None, typer.Option(help="Row of the dialogue to show.", show_default="drawn by --seed")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed that draws the dialogue.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed that draws the dialogue.", min=0)] = 0,
     page: Annotated[Path | None, typer.Option("--out", help="HTML page.", show_default="STORE/inspect.html")] = None,
 ) -> None:
     """Counts of a store, what was rejected and why, and one dialogue with its photos as an HTML page."""

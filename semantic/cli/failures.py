@@ -26,6 +26,9 @@ NO_ROOM = {
     errno.EMFILE: "expected to open another file, found as many open as a process may have (ulimit -n)",
 }
 
+WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors of the words that a command was given, whoever meets them."""
+
 NO_MEMORY = re.compile(r"not enough memory|can't allocate memory|out of memory|bad.alloc|ALLOC_FAILED", re.IGNORECASE)
 TORCH_WRITER = re.compile(r"PytorchStreamWriter failed|inline_container\.cc")
 RUST_ERROR = re.compile(r"\(os error (\d+)\)")
@@ -40,7 +43,10 @@ def failure(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, UserError | FailedError):
         return visible(str(error)), error.exit_code
     line = _of_the_machine(error)
-    return None if line is None else (visible(line), FailedError.exit_code)
+    if line is None:
+        return None
+    wrong = isinstance(error, OSError) and error.errno in WRONG_PATH
+    return visible(line), UserError.exit_code if wrong else FailedError.exit_code
 
 
 def _of_the_machine(error: BaseException) -> str | None:

@@ -16,7 +16,7 @@ def report(
         Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex and table.csv.")
     ] = Path("report"),
     turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.", min=0)] = 12,
-    seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.", min=0)] = 0,
     overwrite: Annotated[
         bool, typer.Option(help="Write into a folder that holds other files than a report's.")
     ] = False,

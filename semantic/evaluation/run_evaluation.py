@@ -59,7 +59,7 @@ def evaluate_run(
     with steps(progress) as report:  # before anything of it is read
         processes.on_main(lambda: store.verify_once(report))
     examples = _examples(store, config, split, own)
-    split = split or config.data.test
+    split = config.data.test if split is None else split
     rows, counts = _unseen(store, known, examples.test, split, seen)
     folder = out or run / "evaluations" / f"{store.path.resolve().name}-{store.identity[:8]}-{split}"
     with ExitStack() as held:
@@ -114,7 +114,7 @@ def _examples(store: Store, config: Config, split: str | None, own: bool) -> Exa
         trained = select_examples(store, config.data)
         if split is None:
             return Examples(trained.labelled, trained.unlabelled, nothing, trained.test, trained.dropped)
-    split = split or config.data.test
+    split = config.data.test if split is None else split
     rows = np.array(store.split(split).examples, dtype=np.int64)
     if not len(rows):
         raise DataError(f"{store.path}: expected examples in split {split!r}, found none")

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from semantic.runs.summary import Metric, fault
 from semantic.runtime.errors import DataError
+from semantic.runtime.reading import ReadingError, check_readable
 from semantic.runtime.terminal import visible
 
 Row = Annotated[int, Field(ge=0, lt=2**31)]
@@ -67,12 +68,15 @@ def read_columns(
 
 def _read(file: Path, columns: list[str], rows: Sequence[int] | None) -> dict[str, list[Any]]:
     try:
+        check_readable(file)
         with file.open("rb") as stream, pq.ParquetFile(stream, page_checksum_verification=True) as opened:
             names, count = opened.schema_arrow.names, opened.metadata.num_rows
             missing = [column for column in columns if column not in names]
             if count and not missing:
                 table = opened.read(columns=columns)
                 return (table if rows is None else table.take(list(rows))).to_pydict()
+    except ReadingError as error:
+        raise DataError(f"{file}: expected the run's queries in Parquet, found {error}") from None
     except Exception as error:  # a damaged Parquet file fails to load in many ways
         raise DataError(
             f"{file}: expected the run's queries in Parquet, found a file that does not load "

@@ -17,6 +17,7 @@ from semantic.config.loading import read_values
 from semantic.runs.queries import POSITIVES, TOP, read_columns
 from semantic.runs.summary import COMPARED, PROTOCOLS, Epoch, NamedExplanation, Summary, parse, parse_summary
 from semantic.runtime.errors import DataError
+from semantic.runtime.reading import ReadingError, check_readable
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
 CONFIG, SUMMARY, QUERIES = "config.yaml", "summary.json", "queries.parquet"
@@ -206,7 +207,10 @@ def unfinished_runs(paths: Iterable[Path | str]) -> list[Path]:
 def read_bytes(file: Path) -> bytes:
     """The content of a file. DataError where there is none that can be read."""
     try:
+        check_readable(file)
         return file.read_bytes()
+    except ReadingError as error:
+        raise DataError(f"{file}: expected a file that can be read, found {error}") from None
     except OSError as error:
         raise DataError(f"{file}: expected a file that can be read, found: {error.strerror}") from error
 

@@ -177,6 +177,9 @@ def _launched(environment: Mapping[str, str]) -> bool:
             f"environment: expected {', '.join(absent)} beside {shown}, as torchrun and accelerate launch set them, or none "
             "of them for a single process"
         )
+    port = environment["MASTER_PORT"]
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 2**16):
+        raise UserError(f"environment: expected MASTER_PORT to be a port's number, found {port}")
     if not max(numbers["RANK"], numbers["LOCAL_RANK"]) < numbers["WORLD_SIZE"]:
         raise UserError(f"environment: expected RANK and LOCAL_RANK below WORLD_SIZE, found {shown}")
     return True

@@ -42,7 +42,7 @@ def building(folder: Path) -> Iterator[Path]:
 
     The caller has claimed `folder`, and decided that what is there may go.
     """
-    new, old = (folder.with_name(f".{folder.name}.{word}") for word in ("building", "replaced"))
+    new, old = (folder.with_name(f".{folder.name}.semantic-{word}") for word in ("building", "replaced"))
     if old.exists() and not folder.exists():  # a kill between the two renames below
         os.replace(old, folder)
     _remove(new, old)

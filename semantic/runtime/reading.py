@@ -24,7 +24,6 @@ def read_text(file: Path, most: int) -> str:
     try:
         if not file.is_file():
             check_readable(file)
-            raise ReadingError("something that is no file")
         with file.open("rb") as stream:
             content = stream.read(most + 1)
     except OSError as error:
@@ -42,6 +41,8 @@ def check_readable(file: Path) -> None:
     if file.is_dir():
         raise ReadingError("a folder")
     try:
+        if file.exists() and not file.is_file():  # to open a pipe would wait for who writes to it
+            raise ReadingError("something that is no file")
         file.open("rb").close()
     except FileNotFoundError:
         raise ReadingError("none there") from None

@@ -5,6 +5,7 @@ as those of the `released` preset; only names differ, and 1x1 convolutions stand
 """
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,9 @@ def load_released(file: Path, *, simmc: bool = False, heads: int = 8) -> tuple[S
     except ReadingError as error:
         raise ReleasedError(f"released checkpoint {file}: expected a torch file, found {error}") from None
     try:
-        content: Any = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles, which it then refuses
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip and runtime errors alike
         raise ReleasedError(
             f"released checkpoint {file}: expected a torch file of tensors alone, got one that does not load so ({type(error).__name__})"
