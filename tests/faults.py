@@ -48,6 +48,9 @@ PREPARED = ("new", "new/*")
 UNFINISHED = ("new", "new/partial", "new/partial/*")
 """What it leaves where it is stopped, to go on from."""
 
+COMPARED = ("store/partial", "store/partial/*")
+"""What it leaves where it made a store to compare, for --overwrite to take."""
+
 Damage = Callable[[Path], object]
 
 

@@ -5,6 +5,7 @@ import struct
 import zlib
 
 from tests.faults import (
+    COMPARED,
     PREPARED,
     UNFINISHED,
     append,
@@ -399,12 +400,12 @@ ROWS = (
     row(
         "prepare into this folder",
         "prepare mmd data --out .",
-        ".: expected an empty folder or a store, found data, dialogue.json, evaluated, features.npy, runs; ch...",
+        ".: expected an empty folder or a store, found data, dialogue.json, evaluated, features.npy, ...; ch...",
     ),
     row(
         "prepare into this folder by force",
         "prepare mmd data --out . --overwrite",
-        ".: expected an empty folder or a store, found data, dialogue.json, evaluated, features.npy, runs; ch...",
+        ".: expected an empty folder or a store, found data, dialogue.json, evaluated, features.npy, ...; ch...",
     ),
     row(
         "prepare with other settings over a store",
@@ -558,7 +559,8 @@ ROWS = (
         "prepare after an edit of the same length",
         "prepare mmd data --out store --workers 0",
         "store: expected no store or one of the same source and settings, found one that differs in source; c...",
-        replace(DIALOGUE, "trousers", "Trousers"),
+        replace(DIALOGUE, "trousers", "blousers"),
+        new=COMPARED,
     ),
     row(
         "prepare after a touch",
@@ -573,19 +575,21 @@ ROWS = (
         "prepare mmd data --out store --workers 0",
         "store: expected no store or one of the same source and settings, found one that differs in source; c...",
         flip(PHOTO, 0.7),
+        new=COMPARED,
     ),
     row(
         "prepare after a product's edit of the same length",
         "prepare mmd data --out store --workers 0",
         "store: expected no store or one of the same source and settings, found one that differs in source; c...",
-        replace(PRODUCT, '"price": "', '"price": "'),
-        change(PRODUCT, lambda p: p.update(name=p["name"].upper())),
+        change(PRODUCT, lambda p: p.update(name=p["name"][::-1])),
+        new=COMPARED,
     ),
     row(
         "prepare after a dialogue is gone",
         "prepare mmd data --out store --workers 0",
         "store: expected no store or one of the same source and settings, found one that differs in source; c...",
         remove(DIALOGUE),
+        new=COMPARED,
     ),
     # prepare: odd dialogues
     *odd(

@@ -124,21 +124,21 @@ ROWS = (
     row(
         "resume with a state cut off",
         RESUME,
-        "runs/tiny/base/seed_0/state/training.pt: expected the run's state, got a file that does not load (RuntimeError)",
+        "runs/tiny/base/seed_0/state/training.pt: expected the run's state, got a file that does not load (BadZipFile)",
         cut(f"{RUN}/state/training.pt"),
         remove(f"{RUN}/summary.json"),
     ),
     row(
         "resume with an empty state",
         RESUME,
-        "runs/tiny/base/seed_0/state/training.pt: expected the run's state, got a file that does not load (EOFError)",
+        "runs/tiny/base/seed_0/state/training.pt: expected the run's state, got a file that does not load (BadZipFile)",
         write(f"{RUN}/state/training.pt", ""),
         remove(f"{RUN}/summary.json"),
     ),
     row(
         "resume with a foreign state",
         RESUME,
-        "runs/tiny/base/seed_0/state/training.pt: expected the run's state, got something else (KeyError)",
+        "runs/tiny/base/seed_0/state/training.pt: expected the state of this run, found another one's",
         lambda f: torch.save({"a": 1}, f / RUN / "state/training.pt"),
         remove(f"{RUN}/summary.json"),
     ),
@@ -152,7 +152,7 @@ ROWS = (
     row(
         "resume with a state that is a list",
         RESUME,
-        "runs/tiny/base/seed_0/state/training.pt: expected the run's state, got something else (TypeError)",
+        "runs/tiny/base/seed_0/state/training.pt: expected the run's state, found a list",
         lambda f: torch.save([1, 2], f / RUN / "state/training.pt"),
         remove(f"{RUN}/summary.json"),
     ),
@@ -694,7 +694,7 @@ ROWS = (
     row(
         "evaluate onto a result on a full disk",
         "evaluate RUN --out evaluated --overwrite",
-        ".evaluated.semantic-building/.evaluation.json...partial: expected room to write, found the disk full",
+        "...: expected room to write, found the disk full",
         inside=full_disk(4),
         code=1,
     ),
@@ -748,7 +748,7 @@ ROWS = (
     row(
         "evaluate a run whose features have another width",
         EVALUATE,
-        "model.image.features features.npy: expected the model's width 48, got 7",
+        "features.npy: expected the image features that the run was trained on, found others in their place",
         array("features.npy", np.zeros((24, 7), np.float32)),
     ),
     row(

@@ -150,7 +150,8 @@ class RunFolder:
                 f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "
                 f"({store.identity[:12]}); --data {store.path} takes it nevertheless"
             )
-        if known is not None and known.features not in (None, features_digest(config)):
+        features = features_digest(config)  # None: there is no such file, which is told where it is read
+        if known is not None and None not in (known.features, features) and known.features != features:
             raise RunError(
                 f"{config.model.features_file}: expected the image features that the run was trained on, found others in "
                 "their place"
