@@ -1,12 +1,13 @@
 """Decoding of photo files to the 64 x 64 pixels that models see."""
 
+import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from semantic.datasets.reading.files import check_regular, machine_error
+from semantic.datasets.reading.files import check_status, machine_error
 from semantic.runtime.errors import DataError
 
 RESIZE = 72
@@ -52,9 +53,9 @@ def decode_photo(path: Path, resize: int = RESIZE, crop: int = CROP) -> np.ndarr
 
 
 def _square(path: Path, resize: int) -> Image.Image:
-    path.stat()  # FileNotFoundError
+    status = os.stat(path)
     try:
-        check_regular(path, BYTES)
+        check_status(path, status, BYTES)
     except DataError as error:
         raise PhotoError(str(error)) from error
     with Image.open(path, formats=FORMATS) as file:

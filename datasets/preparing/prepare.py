@@ -5,14 +5,22 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from semantic.datasets.preparing.dialogues import Limits, prepare_dialogues
-from semantic.datasets.preparing.products import JOURNAL, JOURNAL_TEMPORARY, TEXTS, ProductSettings, prepare_products
-from semantic.datasets.preparing.source import survey
+from semantic.datasets.preparing.products import (
+    JOURNAL,
+    JOURNAL_TEMPORARY,
+    PHOTOS,
+    TEXTS,
+    ProductSettings,
+    prepare_products,
+)
+from semantic.datasets.preparing.source import Survey, survey
 from semantic.datasets.preparing.workers import Workers
 from semantic.datasets.reading.corpus import Corpus
 from semantic.datasets.reading.faults import Faults
@@ -87,15 +95,18 @@ def prepare(
         catalogue = len(corpus.product_names())
         if catalogue + found.dialogue_files < WORTH_WORKERS:
             pool = Workers(0)
-        with _full_disk(out), closing(pool):
+        with _full_disk(out), closing(pool), ThreadPoolExecutor(1) as beside:
             partial.mkdir(parents=True, exist_ok=True)
             _check_disk(out, catalogue, found.dialogue_bytes, products)
             corpus.report_malformed_products(faults)
             prepared = prepare_products(corpus, partial, products, found.products, faults, progress, pool)
+            beside.submit(sync, partial / PHOTOS)  # the largest file, while dialogues are read
             splits = prepare_dialogues(corpus, partial, prepared.rows, limits, faults, progress, pool)
             pool.close()
             _check_examples(corpus, splits, prepared.counts, faults)
-            if survey(corpus, progress) != found:
+            still = beside.submit(_brought_to_disk, partial, corpus)
+            checksums = file_digests(partial, FILES, progress)
+            if still.result() != found:
                 raise DataError(
                     f"{corpus.root}: expected files that stand still, found some changed meanwhile; prepare again"
                 )
@@ -110,16 +121,21 @@ def prepare(
                     "rejected": dict(sorted(faults.counts.items())),
                     "rejected_examples": faults.examples,
                     "sizes": {name: (partial / name).stat().st_size for name in FILES},
-                    "checksums": file_digests(partial, FILES, progress),
+                    "checksums": checksums,
                 }
             )
             if old is not None:  # of other sizes or times
                 return _compare(out, old, manifest, progress)
-            for name in FILES:
-                sync(partial / name)
             _write_manifest(partial, manifest)
             _move_to_place(out)
     return manifest
+
+
+def _brought_to_disk(partial: Path, corpus: Corpus) -> Survey:
+    """What the dataset looks like once the store's files are on the disk itself."""
+    for name in FILES:
+        sync(partial / name)
+    return survey(corpus, no_report)
 
 
 def _tidy(out: Path) -> None:

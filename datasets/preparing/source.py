@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from semantic.datasets.reading.corpus import Corpus
 from semantic.runtime.progress import Report
 
-REPORT_EVERY = 1000  # files between two reports of progress
+WORTH_SAYING = 1000  # files, before progress is reported
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,37 @@ def survey(corpus: Corpus, progress: Report) -> Survey:
     folders = [corpus.folders[split] for split in corpus.splits]
     for places, digest in ((corpus.product_sources(), products), (folders, dialogues)):
         for place in places:
-            for name, stat in _files(os.fspath(place), os.path.relpath(place, corpus.root)):
-                digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
-                done += 1
+            for found in _folders(os.fspath(place), os.path.relpath(place, corpus.root)):
+                lines = [f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n" for name, stat in found]
+                digest.update("".join(lines).encode(errors="surrogateescape"))
+                done += len(found)
                 if digest is dialogues:
-                    files += 1
-                    size += stat.st_size
-                if done % REPORT_EVERY == 0:
+                    files += len(found)
+                    size += sum(stat.st_size for _, stat in found)
+                if done >= WORTH_SAYING:
                     progress("looking for changes", done, done)
     return Survey(products.hexdigest(), dialogues.hexdigest(), files, size)
 
 
-def _files(place: str, name: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The regular file at a place, or those below it in order; `name` is the place's. Hidden ones are read by nobody."""
+def _folders(place: str, name: str) -> Iterator[list[tuple[str, os.stat_result]]]:
+    """The regular files of a folder and of each below it, in order, or the one at a place; `name` is the place's.
+
+    Hidden ones are read by nobody.
+    """
     if not os.path.isdir(place):
         if os.path.isfile(place):
-            yield name, os.stat(place)
+            yield [(name, os.stat(place))]
         return
     with os.scandir(place) as entries:
         found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    files: list[tuple[str, os.stat_result]] = []
+    folders = []
     for entry in found:
         with suppress(OSError):  # a link that leads nowhere, or to itself
             if entry.is_file():
-                yield f"{name}/{entry.name}", entry.stat()
+                files.append((f"{name}/{entry.name}", entry.stat()))
             elif entry.is_dir():
-                yield from _files(entry.path, f"{name}/{entry.name}")
+                folders.append(entry)
+    yield files
+    for folder in folders:
+        yield from _folders(folder.path, f"{name}/{folder.name}")

@@ -43,7 +43,11 @@ def check_regular(path: Path, largest: int | None) -> None:
     It is to be called before a file is opened: opening a pipe waits for a writer, perhaps for ever.
     """
     with readable(path):
-        status = os.stat(path)
+        check_status(path, os.stat(path), largest)
+
+
+def check_status(path: Path, status: os.stat_result, largest: int | None) -> None:
+    """`check_regular` by what the system has said of the path."""
     if not stat.S_ISREG(status.st_mode):
         found = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
         raise DataError(f"{path}: expected a file, found {found}")

@@ -80,15 +80,15 @@ class SimmcCorpus:
         return Product(name, self._text(name), self._photos.get(name))
 
     def _text(self, name: str) -> str | None:
-        text, where = self._texts[name], f"{self._attributes}: product {shown(name)}"
+        text = self._texts[name]
         if text is None:
             return None
-        if not isinstance(text, str | dict):
-            raise DataError(f"{where}: expected a text or an object of texts, found {kind(text)}")
         try:
+            if not isinstance(text, str | dict):
+                raise TextError(f"expected a text or an object of texts, found {kind(text)}")
             return product_text(text)
         except TextError as error:
-            raise DataError(f"{where}: {error}") from error
+            raise DataError(f"{self._attributes}: product {shown(name)}: {error}") from error
 
     def missing_reason(self, name: str) -> str | None:
         return None if name in self._texts else "image name without a product"

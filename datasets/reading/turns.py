@@ -128,7 +128,8 @@ def _images(images: Any, place: str, faults: Faults) -> tuple[Any, ...]:
         return ()
     if not isinstance(images, list):
         images = [images]
-    if set(map(type, images)) == {int}:  # the usual case, tested at once: a list may have a thousand
+    kinds = set(map(type, images))  # the usual cases are tested at once: a list may have a thousand
+    if kinds == {int} or (kinds == {str} and "" not in images and encodable("".join(images))):
         return tuple(images)
     present = [image for image in images if _is_image(image)]
     if len(present) < len(images):
