@@ -54,7 +54,7 @@ def test_it_trains_and_goes_on_to_the_same_end(folder, tmp_path):
 def test_it_evaluates_recommends_and_reports(folder):
     (folder / "dialogue.json").write_text(json.dumps([{"speaker": "user", "text": "a red dress"}]))
 
-    semantic("evaluate", RUN, "--split", "valid", "--out", "on_valid", cwd=folder)
+    semantic("evaluate", RUN, "--split", "valid", "--out", "on_valid", "--seen", "keep", cwd=folder)
     said = semantic(
         "recommend", RUN, "--dialogue", "dialogue.json", "--top", 3, "--html", "page.html", cwd=folder
     ).stdout
