@@ -173,9 +173,10 @@ def make_whole(name: str, shop: Path, folder: Path) -> tuple[Path, int]:
 
 
 def study(name: str, shop: Path, folder: Path, kills: int) -> dict[int, list[str]]:
-    """Trials of a command: act -> what was wrong. `kills` of its acts, evenly spread, the first and the last among them."""
+    """Trials of a command: act -> what was wrong. `kills` of its acts, evenly spread."""
     whole, acts = make_whole(name, shop, folder)
-    chosen = sorted({1 + round(place * (acts - 1) / max(1, kills - 1)) for place in range(min(kills, acts))})
+    kills = min(kills, acts)
+    chosen = [1 + (2 * place + 1) * acts // (2 * kills) for place in range(kills)]
     found = {act: trial(shop, whole, name, folder / "scratch", act) for act in chosen}
     for part in (whole, folder / "scratch"):
         shutil.rmtree(part)

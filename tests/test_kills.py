@@ -6,7 +6,7 @@ from tests.commands import forking
 from tests.kills import DEEDS, make_shop, study
 
 pytestmark = [pytest.mark.slow, forking]
-KILLS = 3  # of a command: its first act, its last, and one between
+KILLS = 2  # of a command
 
 
 @pytest.fixture(scope="module")

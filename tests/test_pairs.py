@@ -13,10 +13,7 @@ TRIED = [
     ("prepare again", "prepare again"),
     ("prepare again", "train"),
     ("train", "train"),
-    ("train", "folds"),
     ("evaluate", "evaluate"),
-    ("evaluate again", "evaluate again"),
-    ("inspect", "recommend"),
     ("report", "train"),
 ]
 """Those that meet in one place."""
