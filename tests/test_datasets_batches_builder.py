@@ -3,6 +3,7 @@
 import pickle
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,7 +245,7 @@ def test_a_worker_gets_the_names_of_mapped_files_and_not_their_content(shop, map
     received = pickle.loads(sent)
     arrays = [received.photos, *vars(received.pieces).values()]
     assert all(isinstance(array, np.memmap) and not array.flags.writeable for array in arrays)
-    assert [array.filename for array in arrays] == [array.filename for array in in_files]
+    assert [Path(array.filename) for array in arrays] == [Path(array.filename) for array in in_files]
     assert (received.context_turns, received.photos_per_turn, received.pad) == (3, 2, PAD)
     assert_same_batches(received, builder)
     assert builder.photos is shop.photos  # the sender's own stays as it was
