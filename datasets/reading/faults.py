@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from reprlib import Repr
 
 from semantic.runtime.errors import DataError
+from semantic.runtime.terminal import visible
 
 POLICIES = ("stop", "skip")
 EXAMPLES_A_REASON = 10
@@ -31,12 +32,8 @@ def shown(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with what does not print (line ends, escape sequences, lone surrogates) as escapes, 1,000 characters of it."""
-    if len(text) > LONGEST:
-        text = f"{text[:LONGEST]}..."
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """1,000 characters of the text, as `visible` shows them."""
+    return visible(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
 
 
 class Faults:

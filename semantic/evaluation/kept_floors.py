@@ -10,6 +10,7 @@ import numpy as np
 
 from semantic.datasets.store.store import Store
 from semantic.runtime.claims import tidy, write_shared
+from semantic.runtime.digests import value_digest
 from semantic.runtime.progress import Progress
 
 FOLDER = "floors"
@@ -37,7 +38,7 @@ class KeptFloors:
         file = self._file(known)
         try:
             kept = json.loads(file.read_bytes())
-            if kept["of"] == known and kept["digest"] == _digest(kept["protocols"]):
+            if kept["of"] == known and kept["digest"] == value_digest(kept["protocols"]):
                 tidy(file)
                 return kept["protocols"]
             found = "a file that was changed"
@@ -53,7 +54,7 @@ class KeptFloors:
     def write(self, floor: str, known: dict[str, Any], metrics: Metrics) -> None:
         """Keep a floor; where the folder cannot be written to, say so once."""
         known = self._of(floor, known)
-        kept = {"of": known, "protocols": metrics, "digest": _digest(metrics)}
+        kept = {"of": known, "protocols": metrics, "digest": value_digest(metrics)}
         file = self._file(known)
         try:
             write_shared(file, json.dumps(kept, indent=1))
@@ -69,9 +70,4 @@ class KeptFloors:
         return {"floor": floor, "store": self.store.identity, **known}
 
     def _file(self, known: dict[str, Any]) -> Path:
-        return self.store.path / FOLDER / f"{known['floor'].replace(' ', '-')}-{_digest(known)[:16]}.json"
-
-
-def _digest(value: Any) -> str:
-    """Of a value that JSON holds."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        return self.store.path / FOLDER / f"{known['floor'].replace(' ', '-')}-{value_digest(known)[:16]}.json"

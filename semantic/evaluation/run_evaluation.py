@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -93,7 +94,7 @@ def evaluate_run(
                     result,
                     evaluated,
                     store,
-                    Examples(examples.labelled, examples.unlabelled, examples.valid, rows, examples.dropped),
+                    replace(examples, test=rows),
                     model,
                     evaluation,
                     seconds=time.monotonic() - started,
@@ -111,14 +112,14 @@ def _examples(store: Store, config: Config, split: str | None, own: bool) -> Exa
     nothing = np.zeros(0, dtype=np.int64)
     trained = Examples(nothing, nothing, nothing, nothing, {"train": 0, "valid": 0})
     if own:
-        trained = select_examples(store, config.data)
+        trained = replace(select_examples(store, config.data), valid=nothing)
         if split is None:
-            return Examples(trained.labelled, trained.unlabelled, nothing, trained.test, trained.dropped)
+            return trained
     split = config.data.test if split is None else split
     rows = np.array(store.split(split).examples, dtype=np.int64)
     if not len(rows):
         raise DataError(f"{store.path}: expected examples in split {split!r}, found none")
-    return Examples(trained.labelled, trained.unlabelled, nothing, rows, trained.dropped)
+    return replace(trained, test=rows)
 
 
 def _unseen(
