@@ -4,12 +4,41 @@ from pathlib import Path
 
 import pytest
 
-from tests import faults_of_configurations, faults_of_data, faults_of_runs
 from tests.commands import forking
+from tests.fault_rows import (
+    dialogues,
+    evaluating,
+    experiments,
+    preparing,
+    products,
+    recommending,
+    reporting,
+    resuming,
+    settings,
+    simulating,
+    stores,
+    training,
+    training_inputs,
+)
 from tests.faults import Row, import_everything, try_row
 from tests.kills import make_shop
 
-ROWS: tuple[Row, ...] = (*faults_of_configurations.ROWS, *faults_of_data.ROWS, *faults_of_runs.ROWS)
+TABLE = (
+    simulating,
+    preparing,
+    dialogues,
+    products,
+    stores,
+    settings,
+    experiments,
+    training,
+    training_inputs,
+    resuming,
+    evaluating,
+    reporting,
+    recommending,
+)
+ROWS: tuple[Row, ...] = tuple(row for rows in TABLE for row in rows.ROWS)
 
 pytestmark = [pytest.mark.slow, forking]
 

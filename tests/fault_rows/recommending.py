@@ -1,0 +1,352 @@
+"""Rows of the fault table: recommend and import-released."""
+
+import pickle
+
+import torch
+
+from tests.fault_rows.of_runs import RUN, Owned, said
+from tests.faults import (
+    ascii_output,
+    cut,
+    done,
+    full_disk,
+    full_output,
+    mode,
+    no_memory,
+    no_reader,
+    ordinary_user,
+    pipe,
+    remove,
+    row,
+    write,
+)
+
+ROWS = (
+    said("nobody", "", "dialogue.json: expected a JSON file with the turns of a dialogue, got ..."),
+    said(
+        "a binary file",
+        bytes(range(256)),
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got byte 0x80 at 128, which is no UTF-8",
+    ),
+    said("a word", '"hello"', "dialogue.json: expected a list of turns, got str"),
+    said("an object", {"speaker": "user"}, "dialogue.json: expected a list of turns, got dict"),
+    said("an empty list", [], "dialogue.json: expected a list of turns, got an empty list"),
+    said(
+        "a list of words",
+        ["hello"],
+        'dialogue.json, turn 0: expected an object with "speaker" "user" or "system", got "hello"',
+    ),
+    said(
+        "JSON cut off",
+        '[{"speaker": "user"',
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got ...",
+    ),
+    said(
+        "JSON too deep",
+        "[" * 100_000,
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got JSON nested more than 100 levels deep",
+    ),
+    said(
+        "JSON of a key twice",
+        '[{"speaker": "user", "text": "a", "text": "b"}]',
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got the key 'text' twice in one object",
+    ),
+    said(
+        "JSON with NaN",
+        '[{"speaker": "user", "text": NaN}]',
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got NaN, which is no number of JSON",
+    ),
+    said(
+        "a lone surrogate",
+        '[{"speaker": "user", "text": "a\\ud800"}]',
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got half a surrogate pair, \\ud800",
+    ),
+    said(
+        "a misspelt key",
+        [{"speaker": "user", "txet": "a"}],
+        'dialogue.json, turn 0: no such key "txet"; did you mean "text"?',
+    ),
+    said(
+        "an unknown key",
+        [{"speaker": "user", "text": "a", "mood": "good"}],
+        'dialogue.json, turn 0: no such key "mood"; the keys here are speaker, text, images',
+    ),
+    said(
+        "an unknown speaker",
+        [{"speaker": "bot", "text": "a"}],
+        'dialogue.json, turn 0: expected an object with "speaker" "user" or "system", got {"speaker": "bot", "text": "a"}',
+    ),
+    said(
+        "a turn without speaker",
+        [{"text": "a"}],
+        'dialogue.json, turn 0: expected an object with "speaker" "user" or "system", got {"text": "a"}',
+    ),
+    said(
+        "a text that is a number",
+        [{"speaker": "user", "text": 3}],
+        'dialogue.json, turn 0: expected "text" to be a string, got 3',
+    ),
+    said("a text that is null", [{"speaker": "user", "text": None}], "", code=0),
+    said(
+        "images that are a word",
+        [{"speaker": "user", "text": "a", "images": "item-000003"}],
+        'dialogue.json, turn 0: expected "images" to be a list of product names, got "item-000003"',
+    ),
+    said(
+        "images that are numbers",
+        [{"speaker": "user", "text": "a", "images": [3]}],
+        "dialogue: expected images to be products of store, got 3",
+    ),
+    said(
+        "an unknown image",
+        [{"speaker": "user", "text": "a", "images": ["nothing"]}],
+        "dialogue: expected images to be products of store, got nothing",
+    ),
+    said(
+        "an image that is a path",
+        [{"speaker": "user", "text": "a", "images": ["../../etc/passwd"]}],
+        "dialogue: expected images to be products of store, got ../../etc/passwd",
+    ),
+    said(
+        "an image of escape sequences",
+        [{"speaker": "user", "text": "a", "images": ["\x1b[31m"]}],
+        "dialogue: expected images to be products of store, got \\x1b[31m",
+    ),
+    said("a system's turn alone", [{"speaker": "system", "text": "a"}], "", code=0),
+    said("a turn that says nothing", [{"speaker": "user", "text": ""}], "", code=0),
+    said(
+        "a file that is too large",
+        "[" + " " * 30_000_000 + "]",
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got one of more than 4,194,304 bytes",
+    ),
+    said("ten thousand turns", [{"speaker": "user", "text": "a dress"}] * 10_000, "", code=0),
+    said("no products", [{"speaker": "user", "text": "a"}], "Invalid value for '--top': ...", words="--top 0"),
+    said(
+        "a negative number of products",
+        [{"speaker": "user", "text": "a"}],
+        "Invalid value for '--top': ...",
+        words="--top -3",
+    ),
+    said("more products than there are", [{"speaker": "user", "text": "a"}], "", words="--top 999999999", code=0),
+    row("recommend without a dialogue", "recommend RUN", "Missing option '--dialogue'."),
+    row(
+        "recommend for a dialogue that is not there",
+        "recommend RUN --dialogue nowhere.json",
+        "nowhere.json: expected a JSON file with the turns of a dialogue, got none there",
+    ),
+    row(
+        "recommend for a folder",
+        "recommend RUN --dialogue data",
+        "data: expected a JSON file with the turns of a dialogue, got a folder",
+    ),
+    row(
+        "recommend for a pipe",
+        "RECOMMEND",
+        "dialogue.json: expected a JSON file with the turns of a dialogue, got something that is no file",
+        pipe("dialogue.json"),
+    ),
+    row(
+        "recommend for a device",
+        "recommend RUN --dialogue /dev/zero",
+        "/dev/zero: expected a JSON file with the turns of a dialogue, got something that is no file",
+    ),
+    row(
+        "recommend for a dialogue without permission",
+        "RECOMMEND",
+        "Invalid value for '--dialogue': path 'dialogue.json' is not readable.",
+        mode("dialogue.json", 0),
+        inside=ordinary_user,
+    ),
+    row(
+        "recommend by no run",
+        "recommend nowhere --dialogue dialogue.json",
+        "nowhere: expected a run's folder with its config.yaml, found none",
+    ),
+    row(
+        "recommend by a store",
+        "recommend store --dialogue dialogue.json",
+        "store: expected a run's folder with its config.yaml, found none",
+    ),
+    row(
+        "recommend by a run without its model",
+        "RECOMMEND",
+        "model runs/tiny/base/seed_0/model: expected a folder, found none there",
+        remove(f"{RUN}/model"),
+    ),
+    row(
+        "recommend from no store",
+        "RECOMMEND --data nowhere",
+        "nowhere: expected a prepared store (a folder with manifest.json), found nothing",
+    ),
+    row(
+        "recommend from a store that is gone",
+        "RECOMMEND",
+        "store: expected a prepared store (a folder with manifest.json), found nothing",
+        remove("store"),
+    ),
+    row(
+        "recommend from a store whose features are another's",
+        "RECOMMEND --data new",
+        "model.image.features features.npy: expected the products that the model was trained on, whose featur...",
+        remove("data/knowledge/products_format/item-000003.json"),
+        done("PREPARE"),
+        new=("new/*",),
+    ),
+    row(
+        "recommend onto the configuration",
+        "RECOMMEND --html tiny.yaml",
+        "tiny.yaml: expected no file there or a page that semantic wrote, found something else; give another name",
+    ),
+    row(
+        "recommend onto its dialogue",
+        "RECOMMEND --html dialogue.json",
+        "dialogue.json: expected no file there or a page that semantic wrote, found something else; give another name",
+    ),
+    row(
+        "recommend onto the run's summary",
+        "RECOMMEND --html RUN/summary.json",
+        "runs/tiny/base/seed_0/summary.json: expected no file there or a page that semantic wrote, found some...",
+    ),
+    row(
+        "recommend onto a folder",
+        "RECOMMEND --html data",
+        "data: expected no file there or a page that semantic wrote, found something else; give another name",
+    ),
+    row(
+        "recommend below a file",
+        "RECOMMEND --html tiny.yaml/page.html",
+        "...tiny.yaml: expected to read or write it, found: Not a directory",
+    ),
+    row(
+        "recommend onto an own page",
+        "RECOMMEND --html own.html",
+        "own.html: expected no file there or a page that semantic wrote, found something else; give another name",
+        write("own.html", "<html>mine</html>"),
+    ),
+    row(
+        "recommend on a full disk",
+        "RECOMMEND --html page.html",
+        "store/vectors/....npy: expected to write product vectors there, got: No space left on device",
+        inside=full_disk(1),
+    ),
+    row("recommend, closed pipe", "RECOMMEND", "", inside=no_reader, code=141),
+    row(
+        "recommend, standard output on a full disk",
+        "RECOMMEND",
+        "disk: expected room to write, found the disk full",
+        inside=full_output,
+        code=1,
+    ),
+    row("recommend, ASCII-only terminal", "RECOMMEND", "", inside=ascii_output, code=0),
+    row(
+        "recommend without memory",
+        "RECOMMEND",
+        "memory: expected enough for this work, found too little: ...",
+        inside=no_memory,
+        code=1,
+    ),
+    row(
+        "recommend with damaged vectors",
+        "RECOMMEND",
+        "product vectors: store/vectors/....npy is damaged (it holds something else) and is made again",
+        done("RECOMMEND"),
+        lambda f: [write(str(one.relative_to(f)), b"x")(f) for one in (f / "store/vectors").glob("*.npy")],
+        code=0,
+    ),
+    row(
+        "recommend from a store that may only be read",
+        "RECOMMEND",
+        "store/vectors/....npy: expected to write product vectors there, got: Permission denied",
+        mode("store", 0o500),
+        inside=ordinary_user,
+    ),
+    row(
+        "import nothing",
+        "import-released nowhere.pth --out new",
+        "released checkpoint nowhere.pth: expected a torch file, found none there",
+    ),
+    row(
+        "import a folder",
+        "import-released data --out new",
+        "released checkpoint data: expected a torch file, found a folder",
+    ),
+    row(
+        "import text",
+        "import-released tiny.yaml --out new",
+        "released checkpoint tiny.yaml: expected a torch file of tensors alone, got one that does not load so (UnpicklingError)",
+    ),
+    row(
+        "import a pipe",
+        "import-released x.pth --out new",
+        "released checkpoint x.pth: expected a torch file, found something that is no file",
+        pipe("x.pth"),
+    ),
+    row(
+        "import an empty file",
+        "import-released x.pth --out new",
+        "released checkpoint x.pth: expected a torch file of tensors alone, got one that does not load so (EOFError)",
+        write("x.pth", ""),
+    ),
+    row(
+        "import a malicious pickle",
+        "import-released x.pth --out new",
+        "released checkpoint x.pth: expected a torch file of tensors alone, got one that does not load so (UnpicklingError)",
+        lambda f: torch.save(Owned(), f / "x.pth"),
+    ),
+    row(
+        "import a bare pickle",
+        "import-released x.pth --out new",
+        "released checkpoint x.pth: expected a torch file of tensors alone, got one that does not load so (UnpicklingError)",
+        lambda f: (f / "x.pth").write_bytes(pickle.dumps(Owned())),
+    ),
+    row(
+        "import a list",
+        "import-released x.pth --out new",
+        "released checkpoint x.pth: expected an entry 'context_text_encoder' with the state dict, got list",
+        lambda f: torch.save([1, 2], f / "x.pth"),
+    ),
+    row(
+        "import other weights",
+        "import-released x.pth --out new",
+        "released checkpoint x.pth: expected an entry 'context_text_encoder' with the state dict, got a",
+        lambda f: torch.save({"a": torch.zeros(3)}, f / "x.pth"),
+    ),
+    row(
+        "import no weights",
+        "import-released x.pth --out new",
+        "released checkpoint x.pth: expected an entry 'context_text_encoder' with the state dict, got ",
+        lambda f: torch.save({}, f / "x.pth"),
+    ),
+    row(
+        "import a state cut off",
+        "import-released RUN/state/training.pt --out new",
+        "released checkpoint runs/tiny/base/seed_0/state/training.pt: expected a torch file of tensors alone,...",
+        cut(f"{RUN}/state/training.pt"),
+    ),
+    row(
+        "import a state of a run",
+        "import-released RUN/state/training.pt --out new",
+        "released checkpoint runs/tiny/base/seed_0/state/training.pt: expected an entry 'context_text_encoder...",
+    ),
+    row(
+        "import with slots of no layout",
+        "import-released RUN/state/training.pt --out new --slots own",
+        "slots: expected mmd or simmc, got 'own'",
+    ),
+    row(
+        "import onto a run",
+        "import-released RUN/state/training.pt --out RUN",
+        "runs/tiny/base/seed_0: expected a new or an empty folder, found files in it",
+    ),
+    row(
+        "import onto own files",
+        "import-released RUN/state/training.pt --out own",
+        "own: expected a new or an empty folder, found files in it",
+        write("own/thesis.txt", "years"),
+    ),
+    row(
+        "import with a tokenizer that is not there",
+        "import-released RUN/state/training.pt --out new --tokenizer ./nowhere",
+        "released checkpoint runs/tiny/base/seed_0/state/training.pt: expected an entry 'context_text_encoder...",
+    ),
+)

@@ -1,0 +1,235 @@
+"""Rows of the fault table: simulate."""
+
+from tests.fault_rows.of_data import CATALOGUE, catalogue
+from tests.faults import (
+    PREPARED,
+    file_limit,
+    full_disk,
+    link,
+    make,
+    mode,
+    no_reader,
+    ordinary_user,
+    pipe,
+    row,
+    write,
+)
+
+ROWS = (
+    row(
+        "simulate into own files",
+        "simulate own --dialogues 3",
+        "own: expected a new or an empty folder, found files in it",
+        write("own/thesis.txt", "years"),
+    ),
+    row(
+        "simulate into a dataset",
+        "simulate data --dialogues 3",
+        "data: expected a new or an empty folder, found files in it",
+    ),
+    row(
+        "simulate into a file",
+        "simulate tiny.yaml --dialogues 3",
+        "tiny.yaml: expected a new or an empty folder, found a file",
+    ),
+    row(
+        "simulate below a file",
+        "simulate tiny.yaml/x --dialogues 3",
+        "tiny.yaml/x: expected to write the dataset, found Not a directory",
+    ),
+    row(
+        "simulate into this folder",
+        "simulate . --dialogues 3",
+        ".: expected a new or an empty folder, found files in it",
+    ),
+    row(
+        "simulate beside a folder called X.partial",
+        "simulate more --dialogues 3 --products 9",
+        "",
+        write("more.partial/mine", "x"),
+        code=0,
+        new=("more", "more/*"),
+    ),
+    row(
+        "simulate beside a folder called .X.building",
+        "simulate more --dialogues 3 --products 9",
+        "",
+        write(".more.building/mine", "x"),
+        code=0,
+        new=("more", "more/*"),
+    ),
+    row("simulate no dialogues", "simulate more --dialogues 0", "dialogues: expected at least 3, found 0"),
+    row("simulate too few dialogues", "simulate more --dialogues 2", "dialogues: expected at least 3, found 2"),
+    row("simulate a negative number", "simulate more --dialogues -5", "dialogues: expected at least 3, found -5"),
+    row("simulate a word", "simulate more --dialogues many", "Invalid value for '--dialogues': ..."),
+    row(
+        "simulate more than can be meant",
+        "simulate more --dialogues 99999999999",
+        "dialogues: expected at most 10000000, found 99999999999",
+    ),
+    row(
+        "simulate more products than can be meant",
+        "simulate more --dialogues 3 --products 99999999999",
+        "products: expected at most 10000000, found 99999999999",
+    ),
+    row(
+        "simulate a number of 5,000 digits",
+        "simulate more --dialogues " + "9" * 5000,
+        "Invalid value for '--dialogues': ...",
+    ),
+    row("simulate one product", "simulate more --dialogues 3 --products 1", "products: expected at least 2, found 1"),
+    row("simulate a negative seed", "simulate more --dialogues 3 --seed -1", "seed: expected at least 0, found -1"),
+    row(
+        "simulate a seed that is too large",
+        "simulate more --dialogues 3 --products 9 --seed 99999999999999999999999",
+        "seed: expected at most 4294967295, found 99999999999999999999999",
+    ),
+    row(
+        "simulate without negatives",
+        "simulate more --dialogues 3 --negatives 0",
+        "negatives: expected at least 1, found 0",
+    ),
+    row(
+        "simulate without evaluation negatives",
+        "simulate more --dialogues 3 --evaluation-negatives 0",
+        "evaluation_negatives: expected at least 1, found 0",
+    ),
+    row(
+        "simulate negative unlabelled",
+        "simulate more --dialogues 3 --unlabelled -1",
+        "unlabelled: expected at least 0, found -1",
+    ),
+    row(
+        "simulate into a name that is too long",
+        "simulate " + "x" * 300 + " --dialogues 3 --products 9",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...",
+    ),
+    row(
+        "simulate into an empty name",
+        "simulate '' --dialogues 3 --products 9",
+        ".: expected a new or an empty folder, found files in it",
+    ),
+    row(
+        "simulate into a folder without permission",
+        "simulate closed/x --dialogues 3 --products 9",
+        "closed/x: expected to write the dataset, found Permission denied",
+        make("closed"),
+        mode("closed", 0o500),
+        inside=ordinary_user,
+    ),
+    row(
+        "simulate through a broken link",
+        "simulate gone --dialogues 3 --products 9",
+        "gone: expected to write the dataset, found Not a directory",
+        link("gone", "nowhere/at/all"),
+    ),
+    row(
+        "simulate on a full disk",
+        "simulate more --dialogues 3 --products 9",
+        "more: expected to write the dataset, found No space left on device",
+        inside=full_disk(5),
+    ),
+    row(
+        "simulate on a full disk, first file",
+        "simulate more --dialogues 3 --products 9",
+        "more: expected to write the dataset, found No space left on device",
+        inside=full_disk(1),
+    ),
+    row(
+        "simulate under a limit on files",
+        "simulate more --dialogues 3 --products 9",
+        "more: expected to write the dataset, found File too large",
+        inside=file_limit(900),
+    ),
+    row(
+        "simulate, closed pipe",
+        "simulate more --dialogues 3 --products 9",
+        "",
+        code=141,
+        inside=no_reader,
+        new=("more", "more/*"),
+    ),
+    catalogue("that is not there", None, "own: expected a catalogue with a file catalogue.csv, found none"),
+    catalogue("without a table", None, "own: expected a catalogue with a file catalogue.csv, found none", make("own")),
+    catalogue(
+        "that is empty", "", "own/catalogue.csv: expected a header and at least one product, found an empty file"
+    ),
+    catalogue(
+        "with a header alone",
+        "name,type\n",
+        "own/catalogue.csv: expected a header and at least one product, found no product",
+    ),
+    catalogue(
+        "without a type",
+        "name,color\na,red\n",
+        "own/catalogue.csv: expected the column type and one of name and file, found name, colour",
+    ),
+    catalogue("that is binary", bytes(range(256)), "own/catalogue.csv: expected a CSV file in UTF-8, found ..."),
+    catalogue(
+        "in Latin-1",
+        "name,type\na,caf\u00e9\n".encode("latin-1"),
+        "own/catalogue.csv: expected a CSV file in UTF-8, found ...",
+    ),
+    catalogue(
+        "with a quote that is open",
+        'name,type\n"a,dress\n',
+        "own/catalogue.csv: expected a CSV file in UTF-8, found ...",
+    ),
+    catalogue("with a missing cell", "name,type\na\n", "own/catalogue.csv line 2: expected 2 cells, found 1"),
+    catalogue(
+        "with a column twice",
+        "name,type,type\na,dress,coat\n",
+        "own/catalogue.csv: expected each column once, found type twice",
+    ),
+    catalogue(
+        "with a product twice",
+        CATALOGUE + "a,dress,red\n",
+        "own/catalogue.csv line 6: expected a photo of its own, found 'a' of line 2 again",
+    ),
+    catalogue(
+        "with a missing photo",
+        CATALOGUE + "e,dress,red\n",
+        "own/catalogue.csv line 6: expected a photo 'e' ending in .jpg, .jpeg, .png in own, found no such file",
+    ),
+    catalogue(
+        "with a photo outside",
+        "file,type\n../data/images/images/item-000003.jpg,dress\n",
+        "own/catalogue.csv line 2: expected a photo within own, found '../data/images/images/item-000003.jpg'",
+    ),
+    catalogue(
+        "with a photo of an absolute path",
+        "file,type\n/etc/passwd,dress\n",
+        "own/catalogue.csv line 2: expected a photo within own, found '/etc/passwd'",
+    ),
+    catalogue("with a photo that is no photo", CATALOGUE, "", write("own/a.jpg", "x"), code=0, new=PREPARED),
+    catalogue(
+        "with types that are unknown",
+        "name,type\na,unk\nb,\n",
+        "own/catalogue.csv: expected a type for at least one product, found none",
+    ),
+    catalogue("of one product", "name,type\na,dress\n", "own: expected a catalogue of at least 2 products, found 1"),
+    catalogue("with null bytes", "name,type\na,dr\0ess\nb,coat\n", "", code=0, new=PREPARED),
+    catalogue(
+        "with a cell of a megabyte",
+        "name,type\na," + "x" * 1_000_000 + "\nb,coat\n",
+        "own/catalogue.csv: expected a CSV file in UTF-8, found ...",
+    ),
+    catalogue(
+        "with escape sequences in a name",
+        "name,type\n\x1b[31mred,dress\nb,coat\n",
+        "own/catalogue.csv line 2: expected a photo '\\x1b[31mred' ending in .jpg, .jpeg, .png in own, found no such file",
+    ),
+    catalogue("of fewer products than are asked for", CATALOGUE, "", words="--products 99", code=0, new=PREPARED),
+    catalogue(
+        "whose table is a pipe",
+        CATALOGUE,
+        "own: expected a catalogue with a file catalogue.csv, found none",
+        pipe("own/catalogue.csv"),
+    ),
+    catalogue(
+        "whose table is a folder",
+        None,
+        "own: expected a catalogue with a file catalogue.csv, found none",
+        make("own/catalogue.csv"),
+    ),
+)
