@@ -2,16 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from semantic.datasets.store.arrays import HEADER_BYTES, GrowingArray, npy_header, row_bytes
-from semantic.runtime.claims import tidy, write_shared
+from semantic.runtime.claims import claim, tidy, write_shared
 from semantic.runtime.digests import file_digest
 from semantic.runtime.errors import DataError
 from semantic.runtime.files import sync
@@ -47,7 +46,9 @@ def cached_rows(
         if _damage(file, header, whole) is not None:
             doing = "write"
             file.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(file, progress, what):
+            with claim(
+                file, lambda holder: progress.say(f"{what}: waiting for {holder}, which computes them ({file})")
+            ):
                 damage = _damage(file, header, whole)  # another process may have made it meanwhile
                 if damage is not None:
                     if damage:
@@ -82,6 +83,7 @@ def _is_changed(file: Path) -> bool:
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         digest = stamp = None
     if stamp == _stamp(file):
+        tidy(file)
         tidy(_record(file))
         return False
     found = file_digest(file)
@@ -103,21 +105,6 @@ def _write_record(file: Path, digest: str, stamp: list[int]) -> None:
 def _stamp(file: Path) -> list[int]:
     now = file.stat()
     return [now.st_size, now.st_mtime_ns]
-
-
-@contextmanager
-def _alone(file: Path, progress: Progress, what: str) -> Iterator[None]:
-    """Hold the file's lock, which falls when its process ends, however it ends."""
-    lock = FileLock(f"{file}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.say(f"{what}: waiting for another process that computes them ({file})")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _write(

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,11 +22,12 @@ class BusyError(FailedError):
 
 
 @contextmanager
-def claim(folder: Path) -> Iterator[None]:
+def claim(folder: Path, waiting: Callable[[str], object] | None = None) -> Iterator[None]:
     """Hold `folder`, which need not exist, for the length of the block.
 
     The lock is a file beside the folder, `.NAME.lock`; the system drops it when its process ends, however it ends. On a
-    network disk it holds between machines where the disk has such locks.
+    network disk it holds between machines where the disk has such locks. With `waiting`, which is told who holds it, a
+    folder that another process holds is waited for.
 
     Raises:
         BusyError: another process holds it.
@@ -39,7 +40,10 @@ def claim(folder: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise BusyError(f"{folder}: expected no other process at work there, found {_holder(file)}") from None
+            if waiting is None:
+                raise BusyError(f"{folder}: expected no other process at work there, found {_holder(file)}") from None
+            waiting(_holder(file))
+            lock.acquire()
         file.write_text(json.dumps(_this_process()), encoding="utf-8")
         yield
     finally:
