@@ -79,7 +79,7 @@ def _train(config: Config, folder: RunFolder, store: Store, processes: Processes
     """The run in `folder`, which this process has claimed, from where it stands to its summary."""
     with steps(progress) as report:
         processes.on_main(lambda: store.verify_once(report))
-    examples = select_examples(store, config.data)
+    examples = select_examples(store, config.data, config.seed)
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     started = time.monotonic()
