@@ -169,6 +169,9 @@ class TrainingConfig(Section):
         "0: each example has its own negatives",
     )
     validate_every: PositiveInt = Field(1, description="epochs between validations; the last epoch is always validated")
+    patience: PositiveInt | None = Field(
+        None, description="validations without an improvement after which training ends (early stopping); null: never"
+    )
     selection: Literal["ndcg@5", "loss_or_ndcg@5"] = Field(
         "ndcg@5", description="what must improve on validation for weights to be kept"
     )
