@@ -19,9 +19,9 @@ OWN = frozenset(
 """Options that a sweep sets itself, or that would keep sbatch from submitting it."""
 
 TIME = re.compile(
-    r"(?:(?P<days>\d+)-(?P<d_hours>\d+)(?::(?P<d_minutes>\d+)(?::(?P<d_seconds>\d+))?)?"
-    r"|(?P<hours>\d+):(?P<h_minutes>\d+):(?P<h_seconds>\d+)"
-    r"|(?P<minutes>\d+)(?::(?P<seconds>\d+))?)",
+    r"(?:(?P<days>\d{1,9})-(?P<d_hours>\d{1,9})(?::(?P<d_minutes>\d{1,9})(?::(?P<d_seconds>\d{1,9}))?)?"
+    r"|(?P<hours>\d{1,9}):(?P<h_minutes>\d{1,9}):(?P<h_seconds>\d{1,9})"
+    r"|(?P<minutes>\d{1,9})(?::(?P<seconds>\d{1,9}))?)",
     re.ASCII,
 )
 MOST_MINUTES = 60 * 24 * 366
