@@ -39,11 +39,14 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_interval=1,bf_interval=1
 SlurmdParameters=config_overrides
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 JobRequeue=0
 KillWait=2
-MaxArraySize=11
+MaxArraySize=4
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2
 """
 # cred_expire is also how long a requeued job rests. JobRequeue=0: a job that may be requeued has to say so, as on many clusters.
 
@@ -76,7 +79,7 @@ class Slurm:
         words = self("scontrol", "show", "job", "--oneliner", job).split()
         return next(word.partition("=")[2] for word in words if word.startswith(f"{name}="))
 
-    def wait(self, seconds: float = 120) -> None:
+    def wait(self, seconds: float = 300) -> None:
         """Return when no job is left."""
         deadline = time.monotonic() + seconds
         while left := self.queue():
@@ -128,7 +131,10 @@ def _last_line(file: Path) -> str:
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Slurm]:
-    """A SLURM of two CPUs, which takes arrays of at most ten jobs; skips where it is not installed or may not run."""
+    """A SLURM of two CPUs, which takes arrays of four jobs; skips where it is not installed or may not run.
+
+    Jobs of its partition `urgent` take the place of those of `main`, the default.
+    """
     missing = [name for name in (*DAEMONS, "sbatch") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"SLURM is not installed here: no {', '.join(missing)}")
@@ -156,5 +162,5 @@ def slurm() -> Iterator[Slurm]:
         running.enter_context(_daemon(folder, "slurmd", "-D", "-f", str(one.configuration)))
         _until(folder, "idle", "sinfo", "--noheader", "--format=%T", env=one.environment)
         yield one
-        one("scancel", "--user=root")
-        one("scancel", "--user=root", "--signal=KILL")
+        one("scancel", "--user=root")  # of a test that failed
+        one.wait()

@@ -134,7 +134,7 @@ def test_a_run_that_finishes_no_epoch_within_two_time_limits_is_given_up(config,
     )
 
 
-def test_a_forked_process_passes_over_the_signal(monkeypatch):
+def test_a_forked_process_passes_over_the_signal():
     """SLURM sends it to every process of a job; submitit's answer in each would requeue the job once more."""
     before = signal.signal(signal.SIGUSR2, lambda *_: None)
     try:
