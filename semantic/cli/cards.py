@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic.cli.console import print_line
+from semantic.cli.console import print_line, steps
 
 if TYPE_CHECKING:
     from semantic.report.cards.runs import ModelFacts, Trained
@@ -38,7 +38,10 @@ def card(
     if (path / MANIFEST).is_file():
         file = file or path / NAME
         check_card(file)
-        text = store_card(open_store(path))
+        store = open_store(path)
+        with steps() as step:
+            store.verify_once(step)
+        text = store_card(store)
     else:
         trained = read_trained(path)
         file = file or card_place(path)

@@ -68,7 +68,7 @@ def read_trained(folder: Path) -> Trained:
     Raises:
         DataError: no finished run, runs of several variants, runs without weights, or a damaged file.
     """
-    runs = load_runs([folder])
+    runs = load_runs([folder], also=", or a prepared store")
     others = list(dict.fromkeys(run.name for run in runs))
     if len(others) > 1:
         raise DataError(
