@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from semantic.config.describing import describe_config
 from semantic.config.errors import ConfigError
-from semantic.config.loading import dump_config, experiments, load_config, make_config, read_config, read_slots
+from semantic.config.layers import experiments
+from semantic.config.loading import dump_config, load_config, make_config, read_config, read_slots
 from semantic.config.registry import find_model
 from tests.configurations import faults_of, written
 

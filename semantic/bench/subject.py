@@ -153,12 +153,12 @@ class Subject:
     @cached_property
     def training_rows(self) -> np.ndarray:
         """The examples trained on: those with states, if there are any."""
-        examples = select_examples(self.store, self.config.data)
+        examples = select_examples(self.store, self.config.data, self.config.seed)
         return examples.labelled if self.has_states else examples.unlabelled
 
     @cached_property
     def has_states(self) -> bool:
-        return bool(len(select_examples(self.store, self.config.data).labelled))
+        return bool(len(select_examples(self.store, self.config.data, self.config.seed).labelled))
 
     @cached_property
     def queries(self) -> np.ndarray:

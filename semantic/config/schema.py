@@ -26,7 +26,7 @@ Depth = Annotated[int, Field(ge=0, le=1_000)]
 """Of layers over one another, or of processes beside one another."""
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """What every generator of random numbers takes."""
-Name = Annotated[str, Field(pattern=r"^[\w][\w.+-]*$", max_length=100)]
+Name = Annotated[str, Field(pattern=r"^[\w][\w.+,=-]*$", max_length=100)]
 """Of a folder: neither hidden, nor an option, nor the folder above."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Precision = Annotated[Literal["no", "bf16"], BeforeValidator(lambda value: "no" if value is False else value)]
@@ -37,6 +37,10 @@ Hidden = Literal["photos", "product_text", "dialogue_text"]
 
 WITHOUT_EFFECT = frozenset({"training.workers", "evaluation.batch_size", "evaluation.product_batch_size"})
 """Fields that change no result, but for the last bits of a sum: they may differ where a run is resumed."""
+
+
+SWEEP = ("seeds", "folds", "vary", "variants", "report", "search")
+"""Keys of an experiment's file, beside `base` and the fields of a run: which runs it has and what becomes of them."""
 
 
 class Section(BaseModel):
@@ -101,7 +105,9 @@ class DataConfig(Section):
         "stateless",
         description="D_P: nothing; the dialogues whose states are not used; or those and D_F's with states hidden",
     )
-    subset_seed: Seed = Field(0, description="seed of both shares; a smaller share lies inside a larger one")
+    subset_seed: Seed | None = Field(
+        0, description="seed of both shares, where a smaller one lies inside a larger; null: the run's own seed"
+    )
     fold: FoldConfig = FoldConfig()
     overlap: Literal["refuse", "drop"] = Field(
         "refuse",
@@ -185,6 +191,9 @@ class TrainingConfig(Section):
         "0: each example has its own negatives",
     )
     validate_every: PositiveInt = Field(1, description="epochs between validations; the last epoch is always validated")
+    patience: PositiveInt | None = Field(
+        None, description="validations without an improvement after which training ends (early stopping); null: never"
+    )
     selection: Literal["ndcg@5", "loss_or_ndcg@5"] = Field(
         "ndcg@5", description="what must improve on validation for weights to be kept"
     )

@@ -183,24 +183,24 @@ ROWS = (
     field("data.slot_words={colour: 3}", "data.slot_words.colour: expected a valid string, got 3"),
     field(
         "experiment=..",
-        "experiment: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '..'",
+        "experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '..'",
     ),
     field(
         "experiment=/tmp",
-        "experiment: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '/tmp'",
+        "experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '/tmp'",
     ),
     field(
         "experiment=a/b",
-        "experiment: expected a name of letters, digits and _ . + -, which begins with none of . + -, got 'a/b'",
+        "experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got 'a/b'",
     ),
     field("experiment=", "experiment: expected a valid string, got None"),
     field(
         "variant=-x",
-        "variant: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '-x'",
+        "variant: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '-x'",
     ),
     field(
         "variant=.hidden",
-        "variant: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '.hidden'",
+        "variant: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '.hidden'",
     ),
     field(
         "variant=" + "x" * 300,
@@ -208,7 +208,7 @@ ROWS = (
     ),
     field(
         "variant=a b",
-        "variant: expected a name of letters, digits and _ . + -, which begins with none of . + -, got 'a b'",
+        "variant: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got 'a b'",
     ),
     field("variant=caf\u00e9", "", code=0),
     field("variant=3", "variant: expected a valid string, got 3"),
