@@ -122,8 +122,8 @@ ROWS = (
     ),
     row(
         "a card on a full disk",
-        "card store",
-        "store/.README.md...partial: expected room to write, found the disk full",
+        "card RUN",
+        f"{RUN}/model/.README.md...partial: expected room to write, found the disk full",
         inside=full_disk(3),
         code=1,
     ),
