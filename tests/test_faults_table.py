@@ -6,6 +6,7 @@ import pytest
 
 from tests.commands import forking
 from tests.fault_rows import (
+    cards,
     clusters,
     dialogues,
     evaluating,
@@ -39,6 +40,7 @@ TABLE = (
     reporting,
     recommending,
     clusters,
+    cards,
 )
 ROWS: tuple[Row, ...] = tuple(row for rows in TABLE for row in rows.ROWS)
 

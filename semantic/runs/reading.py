@@ -169,11 +169,12 @@ def product_column(title: str, source: str) -> str:
     return f"explain/{title}/top/{source}"
 
 
-def load_runs(paths: Iterable[Path | str]) -> list[Run]:
+def load_runs(paths: Iterable[Path | str], *, also: str = "") -> list[Run]:
     """The finished runs in the given folders, each a run or a parent of runs; ordered by name, seed and fold.
 
     A run that several paths lead to is there once. What `semantic evaluate` left inside a run counts where it is named
-    itself. Links to folders are followed.
+    itself. Links to folders are followed. `also` is what else the
+    caller takes, for the message.
 
     Raises:
         DataError: a folder holds no finished run (the message says how to resume an unfinished one) or cannot be read,
@@ -183,7 +184,7 @@ def load_runs(paths: Iterable[Path | str]) -> list[Run]:
     for path in map(Path, paths):
         files = [folder / SUMMARY for folder, names in _folders(path) if SUMMARY in names]
         if not files:
-            raise DataError(_nothing_finished(path))
+            raise DataError(_nothing_finished(path, also))
         for file in files:
             if file.parent.resolve() not in runs:
                 runs[file.parent.resolve()] = Run(file.parent, parse_summary(read_bytes(file), file))
@@ -241,8 +242,8 @@ def _folders(path: Path) -> Iterator[tuple[Path, set[str]]]:
         yield Path(folder), everything
 
 
-def _nothing_finished(path: Path) -> str:
-    expected = f"{path}: expected a run's folder with its {SUMMARY}, or a parent of such folders, found"
+def _nothing_finished(path: Path, also: str) -> str:
+    expected = f"{path}: expected a run's folder with its {SUMMARY}, or a parent of such folders{also}, found"
     if not path.is_dir():
         return f"{expected} no folder"
     started = unfinished_runs([path])
