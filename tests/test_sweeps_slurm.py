@@ -122,6 +122,31 @@ def test_without_a_limit_the_whole_array_may_be_at_work(experiment, tmp_path):
     assert "#SBATCH --time=240\n" in script
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_job_has_all_cores_that_were_asked_for(experiment, tmp_path):
+    """srun starts a job's process, and asks for one core unless it is told."""
+    done = submit(experiment, tmp_path, "cpus-per-task=5")
+    script = (done.logs / "7_submission.sh").read_text()
+    assert "#SBATCH --cpus-per-task=5\n" in script
+    assert re.search(r"^srun .* --cpus-per-task=5 ", script, re.M)
+
+
+def test_jobs_inherit_nothing_of_a_job_that_submits_them(cluster, experiment, tmp_path, monkeypatch):
+    for name in ("SLURM_NTASKS", "SLURM_CPU_BIND", "SRUN_DEBUG", "PMI_SIZE", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "7")
+    for name in ("SLURM_CONF", "SBATCH_ACCOUNT"):
+        monkeypatch.setenv(name, "mine")
+    cluster.write("sbatch", f"env > {tmp_path}/seen", "echo Submitted batch job 7")
+    before = dict(os.environ)
+    submit(experiment, tmp_path / "runs")
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines() if "=" in line)
+    assert {name: value for name, value in seen.items() if value in ("7", "mine")} == {
+        "SLURM_CONF": "mine",
+        "SBATCH_ACCOUNT": "mine",
+    }
+    assert dict(os.environ) == before
+
+
 def test_what_is_finished_or_queued_is_not_submitted_again(cluster, experiment, tmp_path):
     sweep = load_sweep(experiment)
     train(sweep.cells[1].config, runs=tmp_path)

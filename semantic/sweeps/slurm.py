@@ -31,6 +31,13 @@ COMMANDS = ("sbatch", "srun", "squeue", "scontrol")
 UNSENT = re.compile(r"[0-9a-f]{32}\.pkl|\.submission_file_[0-9a-f]{32}\.sh")
 """Files that submitit writes before it has the number of a job."""
 
+OF_ANOTHER_JOB = re.compile(
+    r"(SLURM_(?!(CONF|CLUSTERS)$)|SLURMD_|SRUN_|PMIX?_)\w+|(LOCAL_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)"
+)
+"""Variables of a job of SLURM, or of a launcher, in which the command may run itself: sbatch and srun take them for options,
+and a run for a part of many. `SBATCH_ACCOUNT` and others are the user's.
+"""
+
 MOST_REQUEUES = 10_000
 """Time limits of a job, so many that none counts: `RunJob` ends a run that gets nowhere."""
 
@@ -95,9 +102,10 @@ def _submit(jobs: Sequence[RunJob], options: SlurmOptions, folder: Path, name: s
         array_parallelism=at_once or len(jobs),
         stderr_to_stdout=True,
         wckey=None,
+        srun_args=options.of_steps,
         additional_parameters={"requeue": True, **options.others},
     )
-    with _tidied(folder), redirect_stderr(io.StringIO()):  # submitit prints what sbatch says
+    with _tidied(folder), _environment_of_jobs(), redirect_stderr(io.StringIO()):  # submitit prints what sbatch says
         try:
             return [job.job_id for job in executor.submit_array(jobs)]
         except (FailedJobError, FailedSubmissionError) as error:
@@ -116,6 +124,16 @@ def _tidied(folder: Path) -> Iterator[None]:
     finally:
         for file in [one for one in folder.glob("*") if UNSENT.fullmatch(one.name)]:
             file.unlink()
+
+
+@contextmanager
+def _environment_of_jobs() -> Iterator[None]:
+    """Without the variables of another job, which sbatch would hand on."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if OF_ANOTHER_JOB.fullmatch(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _queue() -> set[str]:

@@ -34,6 +34,12 @@ class SlurmOptions:
     minutes: int = MINUTES
     others: dict[str, str | bool] = field(default_factory=dict)
 
+    @property
+    def of_steps(self) -> list[str]:
+        """Options that srun, which starts a job's process, has to be given again: since 22.05 it takes over no number of cores."""
+        cores = self.others.get("cpus_per_task")
+        return [] if cores is None else [f"--cpus-per-task={cores}"]
+
     def named_in(self, text: str) -> bool:
         """Whether a text names one of the options or its value."""
         words = ["time", *(name.replace("_", "-") for name in self.others)]
