@@ -147,7 +147,7 @@ def test_a_forked_process_passes_over_the_signal():
         signal.signal(signal.SIGUSR2, before)
 
 
-def until(condition, what: str, seconds: float = 120) -> None:
+def until(condition, what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"no {what} in {seconds} s"
