@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from semantic import __version__
-from semantic.cli import bench, data, experiments, results
+from semantic.cli import bench, cases, data, experiments, results
 from semantic.cli.console import err, out, print_any_character, print_line
 from semantic.cli.failures import PIPE_CLOSED, drop_output, failure, reader_is_gone
 from semantic.runtime.errors import INTERRUPTED
@@ -33,6 +33,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     experiments.train,
     experiments.evaluate,
     results.report,
+    cases.compare,
     results.recommend,
     experiments.import_released,
     experiments.config,
