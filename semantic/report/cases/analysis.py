@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,11 @@ import pandas as pd
 
 from semantic.metrics.intervals import LEVEL, RESAMPLES, bootstrap_means
 from semantic.report.cases.facets import TITLES, facet_values
+from semantic.report.cases.folders import ANALYSIS, write_files
+from semantic.report.pages import render
+from semantic.runs.reading import Run
 from semantic.runs.summary import PROTOCOLS
+from semantic.runtime.terminal import visible
 
 METRICS = ("ndcg@5", "precision@5", "recall@5")
 METRIC_COLUMNS = [f"{protocol}/{metric}" for protocol in PROTOCOLS for metric in METRICS]
@@ -23,9 +28,9 @@ SHOWN = 12
 """Values of a facet that a page shows; the frame has all."""
 
 NOTE = (
-    f"Per cent. A bar is the mean NDCG@5 (standard) and the line in it its {100 * LEVEL:.0f}% interval, by bootstrap over "
-    "dialogues; intervals stand in brackets. A query counts for every slot that its gold state sets. Differences between "
-    "values of a facet say what is hard, not why: facets depend on each other."
+    f"Per cent. A bar is the mean NDCG@5 (standard), and the line in it its {100 * LEVEL:.0f}% interval by bootstrap over "
+    "dialogues. Intervals stand in brackets; analysis.csv has those of all metrics. A query counts for every slot that its "
+    "gold state sets. Differences between values of a facet say what is hard, not why: facets depend on each other."
 )
 
 
@@ -44,9 +49,7 @@ def analyse(
     for facet, masks in (everything | facet_values(facets, slots)).items():
         for value, mask in masks.items():
             own = dialogues[mask]
-            found = bootstrap_means(
-                values.loc[mask, METRIC_COLUMNS].to_numpy().T, own, resamples=resamples, seed=seed
-            )
+            found = bootstrap_means(values.loc[mask, METRIC_COLUMNS].to_numpy().T, own, resamples=resamples, seed=seed)
             for place, column in enumerate(METRIC_COLUMNS):
                 numbers = (found.mean[place], found.low[place], found.high[place])
                 lines.append((facet, value, len(own), len(set(own)), *column.split("/"), *numbers))
@@ -93,7 +96,9 @@ def facet_tables(analyses: Sequence[pd.DataFrame]) -> tuple[FacetTable, ...]:
 def full_bar(analyses: Sequence[pd.DataFrame]) -> float:
     """The NDCG@5 (standard) that a whole bar stands for: the highest end of an interval, or the highest mean."""
     largest = max(
-        float(frame.loc[(frame["protocol"] == "standard") & (frame["metric"] == "ndcg@5"), ["mean", "high"]].max().max())
+        float(
+            frame.loc[(frame["protocol"] == "standard") & (frame["metric"] == "ndcg@5"), ["mean", "high"]].max().max()
+        )
         for frame in analyses
     )
     return largest or 1.0
@@ -103,3 +108,33 @@ def to_csv(analyses: Mapping[str, pd.DataFrame]) -> str:
     """The analyses of runs by name as CSV, a line a run, facet's value, protocol and metric; fractions, to the last bit."""
     frames = [frame.assign(run=name) for name, frame in analyses.items()]
     return pd.concat(frames)[["run", *COLUMNS]].to_csv(index=False, lineterminator="\n")
+
+
+def write_analysis(run: Run, analysis: pd.DataFrame, folder: Path | str, *, overwrite: bool = False) -> list[Path]:
+    """Write a run's error analysis (`analyse`) into a folder as analysis.html and analysis.csv; the files' paths.
+
+    `write_files` says which folders it may be, and what is raised.
+    """
+    title = f"{run.name}, {run.place}"
+    page = render(
+        ANALYSIS.page,
+        title=title,
+        place=visible(str(run.path)),
+        warnings=warnings_of([run]),
+        tables=facet_tables([analysis]),
+        full=full_bar([analysis]),
+        note=NOTE,
+    )
+    return write_files(
+        Path(folder), {ANALYSIS.page: page, "analysis.csv": to_csv({title: analysis})}, ANALYSIS, overwrite
+    )
+
+
+def warnings_of(runs: Sequence[Run]) -> list[str]:
+    """A line for each run that has learned from dialogues that it ranks."""
+    return [
+        f"{visible(str(run.path))}: of the dialogues it ranks it trained on {run.summary.seen.train:,} and chose its weights by "
+        f"{run.summary.seen.valid:,}; its results are better than they would be on others."
+        for run in runs
+        if run.summary.seen.train + run.summary.seen.valid
+    ]

@@ -10,24 +10,18 @@ import numpy as np
 import pandas as pd
 
 from semantic.datasets.store.store import Store
-from semantic.report.cases.analysis import NOTE, analyse, facet_tables, full_bar
+from semantic.report.cases.analysis import NOTE, analyse, facet_tables, full_bar, warnings_of
 from semantic.report.cases.analysis import to_csv as analysis_csv
 from semantic.report.cases.facets import query_facets
 from semantic.report.cases.filtering import Filters
-from semantic.report.cases.pairing import OUTCOMES, RunPair, Score, outcomes, score, warnings_of
+from semantic.report.cases.folders import COMPARISON, write_files
+from semantic.report.cases.pairing import OUTCOMES, RunPair, Score, outcomes, score
 from semantic.report.choosing import take
 from semantic.report.gallery import Exhibit, Showcase
 from semantic.report.pages import render
-from semantic.report.writing import check_folder
 from semantic.runs.summary import COMPARED
-from semantic.runtime.claims import claim
-from semantic.runtime.files import remove_leftovers, write_text
 from semantic.runtime.terminal import visible
 
-MARK = ".semantic-comparison"
-"""A file that says that its folder is a comparison's, whose files may be replaced."""
-
-PAGE = "compare.html"
 WHY = {"win": "A wins", "tie": "tie", "loss": "A loses"}
 
 
@@ -107,7 +101,7 @@ def comparison_page(comparison: Comparison, store: Store, turns: int = 24, seed:
     """The page of a comparison, as HTML: the scores, `turns` cases with both galleries, and both error analyses."""
     cases = _cases(comparison, store, choose_cases(comparison.pair, comparison.kept, turns, seed))
     return render(
-        PAGE,
+        COMPARISON.page,
         title="Two runs, turn by turn",
         comparison=comparison,
         names=comparison.pair.names,
@@ -136,34 +130,15 @@ def write_comparison(
 ) -> list[Path]:
     """Write compare.html (`comparison_page`), cases.csv and analysis.csv into a folder; the files' paths.
 
-    The folder is new or empty, or holds `MARK`, which a comparison leaves in its folder: then its files are replaced, and
-    all others stay. `overwrite` allows any folder. Nothing is written before all is computed.
-
-    Raises:
-        DataError: the folder is another one.
-        BusyError: another process writes into it.
+    Nothing is written before all is computed. `write_files` says which folders it may be, and what is raised.
     """
-    folder = Path(folder)
-    named = dict(zip("AB", comparison.analyses, strict=True))
+    named = [f"{letter}: {name}" for letter, name in zip("AB", comparison.pair.names, strict=True)]
     files = {
-        PAGE: comparison_page(comparison, store, turns, seed),
+        COMPARISON.page: comparison_page(comparison, store, turns, seed),
         "cases.csv": comparison.table.to_csv(index=False, lineterminator="\n"),
-        "analysis.csv": analysis_csv({f"{letter}: {n}": a for (letter, a), n in zip(named.items(), comparison.pair.names)}),
+        "analysis.csv": analysis_csv(dict(zip(named, comparison.analyses, strict=True))),
     }
-    return write_files(folder, files, MARK, "a comparison", PAGE, overwrite)
-
-
-def write_files(
-    folder: Path, files: dict[str, str], mark: str, what: str, page: str, overwrite: bool = False
-) -> list[Path]:
-    """Write texts into a folder that `check_folder` allows, with its mark before them; the files' paths."""
-    with claim(folder):
-        check_folder(folder, overwrite, mark=mark, what=what, page=page)
-        remove_leftovers(folder)
-        write_text(folder / mark, f"The folder of {what} that semantic wrote: its files are replaced by the next one.")
-        for name, text in files.items():
-            write_text(folder / name, text)
-    return [folder / name for name in files]
+    return write_files(Path(folder), files, COMPARISON, overwrite)
 
 
 def _table(pair: RunPair, facets: pd.DataFrame, kept: np.ndarray) -> pd.DataFrame:

@@ -24,7 +24,7 @@ class Span:
         """The span of "3", "1-3", "2-" or "-3". DataError, with `where`, for anything else."""
         found = re.fullmatch(r"(?P<low>\d{1,9})?(?P<dash>-)?(?P<high>\d{1,9})?", text, re.ASCII)
         low, dash, high = found.group("low", "dash", "high") if found else (None, None, None)
-        if not low and not (dash and high) or (high and not dash):
+        if (not low and not (dash and high)) or (high and not dash):
             raise DataError(f"{where}: expected a number or a span such as 3, 1-3, 2- or -3, found {visible(text)!r}")
         span = cls(int(low) if low else None, int(high) if high else None if dash else int(low or 0))
         if span.low is not None and span.high is not None and span.low > span.high:

@@ -1,6 +1,5 @@
 """One run and two: their queries, checked to be the same, and who ranks which of them better."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,9 @@ class RunPair:
         first, second = (f"{run.name}, {run.place}" for run in self.runs)
         if first != second:
             return first, second
-        one, other = (f"{name} ({visible(str(run.path))})" for name, run in zip((first, second), self.runs, strict=True))
+        one, other = (
+            f"{name} ({visible(str(run.path))})" for name, run in zip((first, second), self.runs, strict=True)
+        )
         return one, other
 
     @property
@@ -176,16 +177,6 @@ def score(pair: RunPair, chosen: np.ndarray | None = None, *, seed: int = 0) -> 
         difference=float(differences.mean()),
         p=paired_test(differences, np.zeros_like(differences), dialogues.tolist(), seed=seed),
     )
-
-
-def warnings_of(runs: Sequence[Run]) -> list[str]:
-    """A line for each run that has learned from dialogues that it ranks."""
-    return [
-        f"{visible(str(run.path))}: of the dialogues it ranks it trained on {run.summary.seen.train:,} and chose its weights by "
-        f"{run.summary.seen.valid:,}; its results are better than they would be on others."
-        for run in runs
-        if run.summary.seen.train + run.summary.seen.valid
-    ]
 
 
 def _ranked(run: Run) -> str:
