@@ -9,6 +9,7 @@ from tests.fault_rows import (
     dialogues,
     evaluating,
     experiments,
+    judging,
     preparing,
     products,
     recommending,
@@ -36,6 +37,7 @@ TABLE = (
     resuming,
     evaluating,
     reporting,
+    judging,
     recommending,
 )
 ROWS: tuple[Row, ...] = tuple(row for rows in TABLE for row in rows.ROWS)

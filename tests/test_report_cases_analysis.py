@@ -17,10 +17,9 @@ from semantic.report.cases.analysis import (
     write_analysis,
 )
 from semantic.report.cases.facets import KEYS
-from semantic.report.cases.pairing import load_run
 from semantic.runtime.errors import DataError
 from tests.case_files import pair_of
-from tests.report_files import Page, change_summary
+from tests.report_files import Page
 
 QUERIES = 5
 
@@ -133,7 +132,5 @@ def test_the_page_of_a_run_stands_alone_and_is_replaced_but_nothing_else(tmp_pat
     assert not any(tag == "script" for tag, _ in page.tags)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "analysis.csv").write_text("mine")
-    with pytest.raises(DataError, match="or one with an analysis in it, found one that holds analysis.csv"):
+    with pytest.raises(DataError, match=r"or one with an analysis in it, found one that holds analysis\.csv"):
         write_analysis(pair.runs[0], frame, tmp_path / "mine")
-    assert change_summary(pair.runs[0].path)
-    assert load_run(pair.runs[0].path).summary == pair.runs[0].summary

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from semantic.metrics.significance import paired_test
 from semantic.report.cases.comparing import choose_cases, compare, write_comparison
 from semantic.report.cases.filtering import Filters
-from semantic.report.cases.pairing import outcomes
+from semantic.report.cases.pairing import load_pair, outcomes
 from semantic.runtime.errors import DataError
-from tests.case_files import BEST, OTHER, pair_of, write_pair
+from tests.case_files import BEST, OTHER, pair_of, write_pair, write_queries
 from tests.report_files import PHOTO, Page, write_store
 
 EXPLAINED = [{"title": "parts", "labels": ["hem", "fit"], "query": ["words"], "products": []}]
@@ -144,9 +144,6 @@ def test_the_files_are_the_same_each_time_and_replace_only_a_comparison(store, t
 
 def test_explanations_of_both_and_seen_dialogues_are_shown(store, tmp_path):
     folders = write_pair(tmp_path / "runs", explained=EXPLAINED, seen={"train": 2, "valid": 1})
-    from semantic.report.cases.pairing import load_pair
-    from tests.case_files import write_queries
-
     for folder, values in zip(folders, (BEST, OTHER), strict=True):
         write_queries(folder, values, **{"explain/parts/query/words": [0.75, 0.25]})
     comparison = compare(load_pair(*folders), store, Filters())

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from semantic.report.cases.form import check_place, make_form, write_form
+from semantic.report.cases.form import make_form, write_form
 from semantic.runtime.digests import is_broken
 from semantic.runtime.errors import DataError
 from tests.case_files import BEST, OTHER, pair_of, read_key, write_answers
@@ -123,7 +123,17 @@ def test_a_form_is_replaced_until_it_is_answered(pair, store, tmp_path):
     ):
         form(pair, store, folder, seed=2)
     assert read_key(folder) == key
-    with pytest.raises(
-        DataError, match="expected a new or empty folder, or one with a form in it, found one that holds"
-    ):
-        check_place(tmp_path / "runs")
+    with pytest.raises(DataError, match=r"or one with a form in it, found one that holds demo; give another --out$"):
+        form(pair, store, tmp_path / "runs")
+
+
+def test_a_key_with_other_sides_is_another_form_even_where_the_page_is_the_same(store, tmp_path):
+    pair = pair_of(tmp_path / "runs", BEST, BEST)  # both sides show the same
+    _, key = form(pair, store, tmp_path / "form", turns=1)
+    write_answers(tmp_path / "form", "Ann", {"1": "A"})
+    drawn = [make_form(pair, store, 1, seed) for seed in range(1, 40)]
+    page, other = next(
+        one for one in drawn if one[1].form == key.form and one[1].turns["1"].left != key.turns["1"].left
+    )
+    with pytest.raises(DataError, match="expected no answers to another form"):
+        write_form(page, other, tmp_path / "form")

@@ -59,8 +59,8 @@ def test_a_parent_of_runs_is_told_to_name_one(tmp_path):
         DataError, match=r"found a parent of 4 runs; name one of them: .*seed_0, .*seed_1, .*seed_2, \.\.\.$"
     ):
         load_run(tmp_path)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"found no run"):
-        (tmp_path / "empty").mkdir()
         load_run(tmp_path / "empty")
     shutil.rmtree(tmp_path / "demo" / "best" / "seed_0")
     shutil.move(tmp_path / "demo" / "best" / "seed_1", tmp_path / "alone" / "seed_1")

@@ -103,10 +103,11 @@ def judge(
     seed: Seed = 0,
 ) -> None:
     """A blind form on which people judge two runs turn by turn; `semantic report FOLDER` counts their answers."""
-    from semantic.report.cases.form import ANSWERS, check_place, make_form, write_form
+    from semantic.report.cases.folders import FORM
+    from semantic.report.cases.form import ANSWERS, make_form, write_form
     from semantic.report.cases.pairing import load_pair, store_of
 
-    check_place(folder)
+    FORM.check(folder)
     pair = load_pair(first, second)
     page, key = make_form(pair, store_of(pair.runs[0], data), turns, seed, top)
     form, names = write_form(page, key, folder)

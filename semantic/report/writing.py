@@ -47,10 +47,17 @@ def write_report(
 
 
 def check_folder(
-    folder: Path, overwrite: bool = False, *, mark: str = MARK, what: str = "a report", page: str = "report.html"
+    folder: Path,
+    overwrite: bool = False,
+    *,
+    mark: str = MARK,
+    what: str = "a report",
+    page: str = "report.html",
+    forced: bool = True,
 ) -> None:
     """DataError where a result may not be written into a folder: one that is neither new nor empty, and lacks the `mark` that
-    `what` leaves in its folder; or where something else stands in the place of its `page`.
+    `what` leaves in its folder; or where something else stands in the place of its `page`. A command that can be `forced`
+    has --overwrite.
     """
     if not folder.exists() or (folder.is_dir() and overwrite):
         return
@@ -62,7 +69,7 @@ def check_folder(
     )
     if held or not folder.is_dir():
         found = f"one that holds {held[0]}" + (f" and {len(held) - 1} more" if held[1:] else "") if held else "a file"
-        advice = "give another --out, or --overwrite" if held else "give another --out"
+        advice = "give another --out" + ", or --overwrite" * bool(held and forced)
         raise DataError(f"{folder}: expected a new or empty folder, or one with {what} in it, found {found}; {advice}")
 
 

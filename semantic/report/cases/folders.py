@@ -11,22 +11,23 @@ from semantic.runtime.files import remove_leftovers, write_text
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of folder: what it is called, its page, and the file by which it is known."""
+    """A kind of folder: what it is called, its page, the file by which it is known, and whether its command has --overwrite."""
 
     what: str
     page: str
     mark: str
+    forced: bool = True
 
     def check(self, folder: Path, overwrite: bool = False) -> None:
         """DataError where a result of this kind may not be written into the folder: it must be new or empty, or hold one, or
         anything under `overwrite`.
         """
-        check_folder(folder, overwrite, mark=self.mark, what=self.what, page=self.page)
+        check_folder(folder, overwrite, mark=self.mark, what=self.what, page=self.page, forced=self.forced)
 
 
 ANALYSIS = Kind("an analysis", "analysis.html", ".semantic-analysis")
 COMPARISON = Kind("a comparison", "compare.html", ".semantic-comparison")
-FORM = Kind("a form", "form.html", ".semantic-judge")
+FORM = Kind("a form", "form.html", ".semantic-judge", forced=False)
 
 
 def write_files(folder: Path, files: Mapping[str, str], kind: Kind, overwrite: bool = False) -> list[Path]:

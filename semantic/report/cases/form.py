@@ -130,27 +130,21 @@ def write_form(page: str, key: Key, folder: Path | str) -> list[Path]:
         BusyError: another process writes into it.
     """
     folder = Path(folder)
-    check_place(folder, key.form)
-    values = json.dumps(with_seal(key.model_dump(mode="json")), indent=1)
-    return write_files(folder, {FORM.page: page, KEY: values}, FORM)
-
-
-def check_place(folder: Path, form: str | None = None) -> None:
-    """DataError where no form may be written into a folder; with `form`, its digest, also where answers are to another one."""
     FORM.check(folder)
+    values = with_seal(key.model_dump(mode="json"))
     answered = sorted((folder / ANSWERS).glob("*.json"))
-    known = _form_of(folder / KEY)
-    if form is not None and answered and known != form:
+    if answered and _kept_key(folder / KEY) != values:
         raise DataError(
             f"{folder}: expected no answers to another form, found {visible(answered[0].name)}; give another --out"
         )
+    return write_files(folder, {FORM.page: page, KEY: json.dumps(values, indent=1)}, FORM)
 
 
-def _form_of(file: Path) -> str | None:
-    """The digest of the form that a key names; None where there is no such key."""
+def _kept_key(file: Path) -> Any:
+    """The values of the key that is there; None where it cannot be read."""
     try:
-        return json.loads(file.read_bytes()).get("form")
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
 
 
