@@ -48,7 +48,7 @@ def test_compare_of_the_same_weights_is_all_ties(place):
     assert set(table["outcome of A"]) == {"tie"}
     assert set(table["difference"]) == {0.0}
     assert "1.0000" in said
-    assert "slot product_category" in said
+    assert "Filtered: slot product_category" in said
     queries = load_runs([place / RUN])[0].queries(["dialogue", "dialogue_row", "turn"])
     first = open_store(place / "store").dialogue_first_turn
     expected = {(one["dialogue"], one["turn"] - int(first[one["dialogue_row"]]) + 1) for one in queries}

@@ -42,19 +42,27 @@ def bootstrap_means(
         raise ValueError(f"expected observations, and a group of each, got {values.shape[1]} and {len(groups)} groups")
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     rows, size = [numbers[group] for group in groups], len(numbers)
-    sums = np.stack([np.bincount(rows, one, size) for one in values])  # [metric, group]
-    counts = np.broadcast_to(np.bincount(rows, minlength=size).astype(np.float64), sums.shape)
+    totals = np.stack(
+        [np.bincount(rows, one, size) for one in [*values, np.ones(len(rows))]], axis=1
+    )  # [group, metric + 1]
     mean = values.mean(axis=1)
     if size < 2:
         return Intervals(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
+
+    def means(drawn: np.ndarray, axis: int) -> np.ndarray:
+        """[metric, resample]: of resamples [resample, group], or of one, each a list of the groups drawn."""
+        drawn = np.atleast_2d(np.moveaxis(drawn, axis, -1))
+        places = drawn + size * np.arange(len(drawn))[:, None]
+        times = np.bincount(places.ravel(), minlength=size * len(drawn)).reshape(-1, size)  # how often each was drawn
+        found = (times @ totals).T
+        return found[:-1] / found[-1]
+
     found = bootstrap(
-        (sums, counts),
-        lambda total, count, axis: total.sum(axis=axis) / count.sum(axis=axis),
-        paired=True,
+        (np.arange(size),),
+        means,
         vectorized=True,
-        axis=-1,
         n_resamples=resamples,
-        batch=max(1, NUMBERS_AT_ONCE // sums.size),
+        batch=max(1, NUMBERS_AT_ONCE // size),
         confidence_level=level,
         method="percentile",
         rng=np.random.default_rng(seed),

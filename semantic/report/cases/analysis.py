@@ -24,7 +24,7 @@ COLUMNS = ["facet", "value", "queries", "dialogues", "protocol", "metric", "mean
 EVERY = "all"
 """The facet that every query has; its value is empty."""
 
-SHOWN = 12
+SHOWN = 20
 """Values of a facet that a page shows; the frame has all."""
 
 NOTE = (

@@ -22,6 +22,9 @@ from semantic.report.pages import render
 from semantic.runs.summary import COMPARED
 from semantic.runtime.terminal import visible
 
+ALL = "all queries"
+"""The name of the score of all queries; that of the filtered is what the filters say."""
+
 WHY = {"win": "A wins", "tie": "tie", "loss": "A loses"}
 
 
@@ -64,7 +67,7 @@ def compare(pair: RunPair, store: Store, filters: Filters, seed: int = 0) -> Com
     filters.check_slots(store)
     facets = query_facets(store, pair.queries, pair.context_turns)
     kept = filters.keep(facets)
-    scores = {"all queries": score(pair, seed=seed)}
+    scores = {ALL: score(pair, seed=seed)}
     if filters:
         scores[str(filters)] = score(pair, kept, seed=seed)
     first, second = (analyse(values, facets, store.slots, seed=seed) for values in pair.values)

@@ -28,6 +28,8 @@ ANSWERS = "answers"
 """Folder beside the key, for the files that judges save."""
 
 CHOICES = ("left", "tie", "right")
+Letter = Literal["A", "B"]
+RUNS: tuple[Letter, ...] = ("A", "B")
 
 
 class JudgedTurn(Record):
@@ -35,7 +37,7 @@ class JudgedTurn(Record):
 
     dialogue: str
     turn: int
-    left: Literal["A", "B"]
+    left: Letter
     same: bool
 
 
@@ -53,7 +55,7 @@ class Key(Record):
     form: Digest
     identity: Digest
     queries: Digest
-    runs: dict[Literal["A", "B"], JudgedRun]
+    runs: dict[Letter, JudgedRun]
     seed: int
     top: Annotated[int, Field(gt=0)]
     turns: Annotated[dict[str, JudgedTurn], Field(min_length=1)]
@@ -87,7 +89,7 @@ def make_form(pair: RunPair, store: Store, turns: int = 60, seed: int = 0, top: 
     contents = [file_digest(run.path / QUERIES) for run in pair.runs]
     draw = random.Random(f"{seed} {' '.join(contents)}")
     places = draw.sample(range(len(pair.queries)), turns)
-    lefts: list[Literal["A", "B"]] = ["A", "B"] * (turns // 2) + [draw.choice("AB")] * (turns % 2)  # type: ignore[list-item]
+    lefts = [*RUNS] * (turns // 2) + [draw.choice(RUNS)] * (turns % 2)
     draw.shuffle(lefts)
     lists = [_top(pair, side, places, top) for side in (0, 1)]
     showcase, questions, judged, asked = Showcase(store), [], {}, []

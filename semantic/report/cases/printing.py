@@ -10,7 +10,7 @@ from rich.table import Table
 
 from semantic.metrics.intervals import LEVEL
 from semantic.report.cases.analysis import facet_tables
-from semantic.report.cases.comparing import Comparison
+from semantic.report.cases.comparing import ALL, Comparison
 from semantic.report.cases.judging import Verdict
 from semantic.report.cases.verdicts import HEADINGS, heading, lines, rows
 from semantic.report.printing import WIDE_TERMINAL, known_to
@@ -71,9 +71,15 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         counts = (score.queries, score.wins, score.ties, score.losses)
         means = [f"{100 * mean:.1f}" for mean in score.means]
         grid.add_row(
-            known(name), *(f"{count:,}" for count in counts), *means, f"{100 * score.difference:+.1f}", f"{score.p:.4f}"
+            "all queries" if name == ALL else "filtered",
+            *(f"{count:,}" for count in counts),
+            *means,
+            f"{100 * score.difference:+.1f}",
+            f"{score.p:.4f}",
         )
     console.print(grid)
+    if comparison.filters:
+        console.print(f"Filtered: {known(str(comparison.filters))}", highlight=False, soft_wrap=True)
     note = "NDCG@5 (standard), per cent; p: paired permutation test over dialogues."
     console.print(note, style="dim", markup=False, highlight=False)
     for warning in comparison.warnings:
