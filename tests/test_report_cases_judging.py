@@ -74,6 +74,16 @@ def test_judges_are_counted_one_by_one(verdict):
     assert table.loc["Ann", ["left", "right"]].tolist() == [left, 4 - left]
 
 
+def test_half_of_the_votes_is_no_majority(folder):
+    write_answers(folder, "Ann", {"2": "tie", "3": "A"})
+    write_answers(folder, "Bo", {"2": "A", "3": "A"})
+    verdict = judge_runs(read_judgements(folder))
+    assert {name: share.count for name, share in verdict.majority.items()} == {
+        "win": 1, "tie": 0, "lose": 0, "no majority": 1
+    }  # fmt: skip
+    assert (verdict.ahead, verdict.p) == ((2, 0), 2 * (1 / 2) ** 2)
+
+
 def test_one_judge_agrees_with_nobody(folder):
     write_answers(folder, "Ann", {"2": "tie"})
     verdict = judge_runs(read_judgements(folder))

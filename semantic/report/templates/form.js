@@ -103,7 +103,7 @@ get("again").addEventListener("click", () => {
   show(false);
 });
 document.addEventListener("keydown", (event) => {
-  if (!state.judge || event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.target.matches("input")) return;
+  if (!state.judge || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   const actions = { 1: () => choose("left"), 2: () => choose("tie"), 3: () => choose("right"), ArrowLeft: () => go(-1), ArrowRight: () => go(1) };
   if (!(event.key in actions)) return;
   event.preventDefault();
