@@ -73,6 +73,8 @@ DEEDS: Mapping[str, Deed] = {
     "recommend": deed(
         "recommend", "runs/tiny/base/seed_0", "--dialogue", "dialogue.json", "--html", "page.html", "--top", "3"
     ),
+    "card of a run": deed("card", "runs/tiny/base/seed_0"),
+    "card of a store": deed("card", "store"),
 }
 GONE_ON = {
     "simulate": "found files in it",

@@ -182,7 +182,7 @@ def test_a_value_of_another_kind_or_size_is_a_fault(override, fault):
 def test_a_name_that_is_no_folder_of_its_own_is_a_fault(key, name):
     (fault,) = faults_of({key: name})
     assert fault == (
-        f"{key}: expected a name of letters, digits and _ . + -, which begins with none of . + -, got {name!r}"
+        f"{key}: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got {name!r}"
     )
 
 

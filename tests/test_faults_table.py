@@ -6,6 +6,7 @@ import pytest
 
 from tests.commands import forking
 from tests.fault_rows import (
+    cards,
     dialogues,
     evaluating,
     experiments,
@@ -39,6 +40,7 @@ TABLE = (
     reporting,
     judging,
     recommending,
+    cards,
 )
 ROWS: tuple[Row, ...] = tuple(row for rows in TABLE for row in rows.ROWS)
 

@@ -42,8 +42,8 @@ class Examples:
         }
 
 
-def select_examples(store: Store, config: DataConfig) -> Examples:
-    """The examples of a run, on the store's own splits or on a fold over their dialogues (`config.fold`).
+def select_examples(store: Store, config: DataConfig, seed: int = 0) -> Examples:
+    """The examples of a run of this seed, on the store's own splits or on a fold over their dialogues (`config.fold`).
 
     D_F are the training examples of dialogues with states, a `labelled_share` of those dialogues. D_P follows
     `config.partial`, with the splits of `config.unlabelled`. The examples of D_F whose last turn before the recommendation
@@ -61,6 +61,7 @@ def select_examples(store: Store, config: DataConfig) -> Examples:
             f"data.unlabelled: expected splits other than {', '.join(own)}, got {', '.join(map(repr, config.unlabelled))}"
         )
     owner = np.asarray(store.example_turns[:, 0])
+    drawn_by = seed if config.subset_seed is None else config.subset_seed
     if len(set(config.unlabelled)) < len(config.unlabelled):
         raise DataError(f"data.unlabelled: expected each split once, got {', '.join(map(repr, config.unlabelled))}")
     if config.fold.count:
@@ -69,7 +70,7 @@ def select_examples(store: Store, config: DataConfig) -> Examples:
         train, valid, test = (_rows(store, name) for name in own)
     stated = _dialogues_with_state(store)[owner[train]]
     used = np.zeros(len(train), dtype=bool)
-    used[stated] = labelled_subset(owner[train[stated]], config.labelled_share, config.subset_seed)
+    used[stated] = labelled_subset(owner[train[stated]], config.labelled_share, drawn_by)
     hidden = ~used
     if config.unannotated == "unlabelled":
         unknown = used & ~_annotated(store, train)
@@ -77,7 +78,7 @@ def select_examples(store: Store, config: DataConfig) -> Examples:
     parts = [train if config.partial == "all" else train[hidden]]
     for name in config.unlabelled:
         rows = _rows(store, name)
-        parts.append(rows[labelled_subset(owner[rows], config.unlabelled_share, config.subset_seed)])
+        parts.append(rows[labelled_subset(owner[rows], config.unlabelled_share, drawn_by)])
     unlabelled = np.concatenate(parts) if config.partial != "none" else np.zeros(0, dtype=np.int64)
     examples = _apart(store, config, Examples(train[used], unlabelled, valid, test, {"train": 0, "valid": 0}))
     _check(store, config, examples)

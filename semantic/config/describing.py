@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from semantic.config.schema import Config
+from semantic.config.schema import SWEEP, Config
 from semantic.config.values import dump_yaml
 
 
@@ -57,6 +57,8 @@ def fault_line(error: Any, root: type[BaseModel], above: tuple[str, ...] = ()) -
     where = ".".join([*keys, *([str(last)] if error["loc"] else [])]) or "together"
     if error["type"] == "extra_forbidden":
         known = list(dict.fromkeys(name for section in sections for name in section.model_fields))
+        if sections == (Config,):
+            known += ["base", *SWEEP]
         near = get_close_matches(str(last), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; the keys here are {', '.join(known)}"
         return f"{where}: no such key{hint}"
@@ -71,7 +73,7 @@ def fault_line(error: Any, root: type[BaseModel], above: tuple[str, ...] = ()) -
     for opening in ("Input should be ", "Value error, ", "String should have "):
         expected = expected.removeprefix(opening)
     if error["type"] == "string_pattern_mismatch":
-        expected = "a name of letters, digits and _ . + -, which begins with none of . + -"
+        expected = "a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _"
     return f"{where}: expected {expected}, got {shortened(repr(error['input']))}"
 
 

@@ -1,7 +1,6 @@
 """Configurations from YAML, presets and overrides; their fields are in `schema` and in each model's own Config."""
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,61 +8,53 @@ from pydantic import ValidationError
 
 from semantic.config.describing import fault_line, is_key, shortened
 from semantic.config.errors import ConfigError
+from semantic.config.layers import merge, read_experiment, sections, with_overrides
 from semantic.config.registry import DEFAULT, find_model
 from semantic.config.renamed import old_keys
-from semantic.config.schema import Config, ModelConfig
-from semantic.config.values import MOST_DEPTH, dump_yaml, read_yaml, read_yaml_file
+from semantic.config.schema import SWEEP, Config, ModelConfig
+from semantic.config.values import dump_yaml, read_yaml, read_yaml_file
 from semantic.runtime.terminal import visible
-
-
-def experiments() -> tuple[str, ...]:
-    """Names of the shipped experiments."""
-    files = resources.files("semantic.experiments").iterdir()
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
 
 
 def load_config(experiment: str, overrides: Sequence[str] = ()) -> Config:
     """The configuration of a YAML file, or of a shipped experiment by name, with `a.b=c` overrides on top.
 
     Raises:
-        ConfigError: every fault at once.
+        ConfigError: every fault at once; or an experiment of several runs (`semantic.config.sweeps` reads those).
     """
-    path = Path(experiment)
-    if path.suffix in (".yaml", ".yml"):
-        values, name = read_yaml_file(path, f"experiment {experiment}"), path.stem
-    elif experiment in experiments():
-        text = (resources.files("semantic.experiments") / f"{experiment}.yaml").read_text(encoding="utf-8")
-        values, name = read_yaml(text, f"experiment {experiment}"), experiment
-    else:
-        raise ConfigError(f"experiment {experiment!r}: expected a YAML file or one of {', '.join(experiments())}")
-    return make_config(
-        {"experiment": name, **_sections(values, f"experiment {experiment}")}, overrides, where=experiment
-    )
+    values, faults = read_experiment(experiment, overrides)
+    several = [section for section in ("seeds", "folds", "vary", "variants") if values.get(section)]
+    if several:
+        faults.append(
+            f"{', '.join(several)}: expected an experiment of one run, got one of several; semantic sweep runs them"
+        )
+    fields = {key: value for key, value in values.items() if key not in SWEEP}
+    return make_config(fields, where=experiment, faults=faults)
 
 
-def _sections(values: Any, where: str) -> dict[str, Any]:
-    """A file's values, none where it is empty; ConfigError where they are no mapping."""
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: expected a mapping of sections, got {type(values).__name__}")
-    return values
-
-
-def make_config(values: Mapping[str, Any], overrides: Sequence[str] = (), *, where: str = "configuration") -> Config:
+def make_config(
+    values: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    where: str = "configuration",
+    faults: Sequence[str] = (),
+) -> Config:
     """A configuration from nested values laid over the model's preset, then `a.b=c` overrides (values are YAML).
+
+    `faults` are those found before, which are told with its own.
 
     Raises:
         ConfigError: every fault at once.
     """
-    values, faults = _with_overrides(values, overrides)
+    values, found = with_overrides(values, overrides)
+    faults = [*faults, *found]
     section = values.get("model")
     name = section.get("name", DEFAULT) if isinstance(section, Mapping) else DEFAULT
     try:
         model_type = find_model(str(name)).Config
     except ConfigError as error:
-        raise _together(where, [*faults, str(error)]) from None
-    merged = _merge(_preset(model_type, name, values.get("preset"), faults), values)
+        raise together(where, [*faults, str(error)]) from None
+    merged = merge(_preset(model_type, name, values.get("preset"), faults), values)
     for path, fault in list(old_keys(merged, lambda path: is_key(path, model_type))):
         faults.append(fault)
         _remove(merged, path)
@@ -79,26 +70,8 @@ def make_config(values: Mapping[str, Any], overrides: Sequence[str] = (), *, whe
     except ValidationError as error:
         faults += [fault_line(e, Config) for e in error.errors()]
     if faults:
-        raise _together(where, faults)
+        raise together(where, faults)
     return config
-
-
-def _with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """The values with `a.b=c` set in them, and what was wrong with these."""
-    values, faults = _merge({}, values), []
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        path = key.strip().split(".")
-        if not equals or not all(path) or len(path) > MOST_DEPTH:
-            faults.append(f"--set {shortened(override)}: expected a.b=c")
-            continue
-        try:
-            _assign(values, path, read_yaml(text, f"--set {shortened(override)}"))
-        except ConfigError as error:
-            faults.append(str(error))
-        except TypeError:
-            faults.append(f"--set {shortened(override)}: expected a value for a field, got none that fits {key!r}")
-    return values, faults
 
 
 def _preset(model: type[ModelConfig], name: Any, preset: Any, faults: list[str]) -> Mapping[str, Any]:
@@ -112,7 +85,8 @@ def _preset(model: type[ModelConfig], name: Any, preset: Any, faults: list[str])
     return model.presets[preset]
 
 
-def _together(where: str, faults: Sequence[str]) -> ConfigError:
+def together(where: str, faults: Sequence[str]) -> ConfigError:
+    """All faults of a configuration as one error."""
     lines = "\n".join(f"  {visible(fault)}" for fault in faults)
     return ConfigError(f"{visible(where)}: {len(faults)} fault{'s' * (len(faults) > 1)}\n{lines}")
 
@@ -123,7 +97,7 @@ def read_values(text: str, where: str = "configuration") -> dict[str, Any]:
     Raises:
         ConfigError: no YAML, or something else than a mapping.
     """
-    return _sections(read_yaml(text, where), where)
+    return sections(read_yaml(text, where), where)
 
 
 def read_config(file: Path) -> Config:
@@ -132,7 +106,7 @@ def read_config(file: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or holds something else.
     """
-    return make_config(_sections(read_yaml_file(file, str(file)), str(file)), where=str(file))
+    return make_config(sections(read_yaml_file(file, str(file)), str(file)), where=str(file))
 
 
 def dump_config(config: Config) -> str:
@@ -150,24 +124,6 @@ def read_slots(path: Path) -> dict[str, str]:
     if not isinstance(slots, dict) or not slots or not all(isinstance(words, str) for words in slots.values()):
         raise ConfigError(f"slots {path}: expected a mapping of slots to words, got {shortened(repr(slots))}")
     return slots
-
-
-def _merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in top.items():
-        below = merged.get(key)
-        merged[key] = (
-            _merge(below if isinstance(below, Mapping) else {}, value) if isinstance(value, Mapping) else value
-        )
-    return merged
-
-
-def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        values = values.setdefault(key, {})
-        if not isinstance(values, dict):
-            raise TypeError(key)
-    values[path[-1]] = value
 
 
 def _remove(values: dict[str, Any], path: tuple[str, ...]) -> None:

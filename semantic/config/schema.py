@@ -1,9 +1,17 @@
 """The fields of a run's configuration, typed and documented. A model adds its own: see `ModelConfig`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 
 MOST = 1_000_000
 """The largest number of a field: of things, or of anything measured. More is a slip, and would only fail much later."""
@@ -18,15 +26,21 @@ Depth = Annotated[int, Field(ge=0, le=1_000)]
 """Of layers over one another, or of processes beside one another."""
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 """What every generator of random numbers takes."""
-Name = Annotated[str, Field(pattern=r"^[\w][\w.+-]*$", max_length=100)]
+Name = Annotated[str, Field(pattern=r"^[\w][\w.+,=-]*$", max_length=100)]
 """Of a folder: neither hidden, nor an option, nor the folder above."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Precision = Annotated[Literal["no", "bf16"], BeforeValidator(lambda value: "no" if value is False else value)]
 """YAML reads a bare `no` as false."""
+Hidden = Literal["photos", "product_text", "dialogue_text"]
+"""What an ablation can hide from every model."""
 
 
 WITHOUT_EFFECT = frozenset({"training.workers", "evaluation.batch_size", "evaluation.product_batch_size"})
 """Fields that change no result, but for the last bits of a sum: they may differ where a run is resumed."""
+
+
+SWEEP = ("seeds", "folds", "vary", "variants", "report", "search")
+"""Keys of an experiment's file, beside `base` and the fields of a run: which runs it has and what becomes of them."""
 
 
 class Section(BaseModel):
@@ -91,7 +105,9 @@ class DataConfig(Section):
         "stateless",
         description="D_P: nothing; the dialogues whose states are not used; or those and D_F's with states hidden",
     )
-    subset_seed: Seed = Field(0, description="seed of both shares; a smaller share lies inside a larger one")
+    subset_seed: Seed | None = Field(
+        0, description="seed of both shares, where a smaller one lies inside a larger; null: the run's own seed"
+    )
     fold: FoldConfig = FoldConfig()
     overlap: Literal["refuse", "drop"] = Field(
         "refuse",
@@ -109,6 +125,18 @@ class DataConfig(Section):
     slot_words: dict[str, str] = Field(
         default_factory=dict, description="own schema: slot -> words its key is embedded as"
     )
+    hidden: tuple[Hidden, ...] = Field(
+        (),
+        description="what no model is shown, for ablations: photos (of turns and products), product_text, dialogue_text",
+    )
+
+    @field_validator("hidden")
+    @classmethod
+    def _something_of_products_stays(cls, hidden: tuple[Hidden, ...]) -> tuple[Hidden, ...]:
+        """Each once and in one order, so that equal settings are equal values."""
+        if {"photos", "product_text"} <= {*hidden}:
+            raise ValueError("photos or product_text to stay, as nothing else tells products apart")
+        return tuple(name for name in get_args(Hidden) if name in hidden)
 
 
 class TextSource(Section):
@@ -163,6 +191,9 @@ class TrainingConfig(Section):
         "0: each example has its own negatives",
     )
     validate_every: PositiveInt = Field(1, description="epochs between validations; the last epoch is always validated")
+    patience: PositiveInt | None = Field(
+        None, description="validations without an improvement after which training ends (early stopping); null: never"
+    )
     selection: Literal["ndcg@5", "loss_or_ndcg@5"] = Field(
         "ndcg@5", description="what must improve on validation for weights to be kept"
     )

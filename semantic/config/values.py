@@ -54,16 +54,16 @@ def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def read_yaml_file(file: Path, where: str) -> Any:
+def read_yaml_file(file: Path, where: str, twice: list[str] | None = None) -> Any:
     """`read_yaml` of a file; `where` opens the message."""
     try:
-        return read_yaml(read_text(file, MOST_BYTES), where)
+        return read_yaml(read_text(file, MOST_BYTES), where, twice)
     except ReadingError as error:
         raise ConfigError(f"{where}: expected a YAML file, got {error}") from None
 
 
-def read_yaml(text: str, where: str) -> Any:
-    """The value of a YAML text.
+def read_yaml(text: str, where: str, twice: list[str] | None = None) -> Any:
+    """The value of a YAML text. With `twice`, keys that are there twice are said in that list, and the last one counts.
 
     Raises:
         ConfigError: the text is no YAML of the kind above; one line, which begins with `where`.
@@ -71,7 +71,11 @@ def read_yaml(text: str, where: str) -> Any:
     if len(text) > MOST_BYTES:
         raise ConfigError(f"{where}: expected YAML of at most {MOST_BYTES:,} characters, got {len(text):,}")
     try:
-        return _Document(text).value
+        document = _Document(text)
+        if document.twice and twice is None:
+            raise yaml.YAMLError("; ".join(document.twice))
+        (twice if twice is not None else []).extend(document.twice)
+        return document.value
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: expected YAML, got: {' '.join(str(error).split())}") from None
 
@@ -101,8 +105,6 @@ class _Document:
             after = next(self.events)
             if not isinstance(after, yaml.StreamEndEvent):
                 raise _fault(after, "one document", "a second one")
-        if self.twice:
-            raise yaml.YAMLError("; ".join(self.twice))
 
     def _node(self, event: Any, depth: int) -> tuple[Any, int]:
         """The value that begins with an event, and its height: 0 of a scalar."""

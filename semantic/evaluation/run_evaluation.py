@@ -112,7 +112,7 @@ def _examples(store: Store, config: Config, split: str | None, own: bool) -> Exa
     nothing = np.zeros(0, dtype=np.int64)
     trained = Examples(nothing, nothing, nothing, nothing, {"train": 0, "valid": 0})
     if own:
-        trained = replace(select_examples(store, config.data), valid=nothing)
+        trained = replace(select_examples(store, config.data, config.seed), valid=nothing)
         if split is None:
             return trained
     split = config.data.test if split is None else split

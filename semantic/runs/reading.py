@@ -20,7 +20,7 @@ from semantic.runtime.errors import DataError
 from semantic.runtime.reading import ReadingError, check_readable
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
-CONFIG, SUMMARY, QUERIES = "config.yaml", "summary.json", "queries.parquet"
+CONFIG, SUMMARY, QUERIES, METRICS = "config.yaml", "summary.json", "queries.parquet", "metrics.jsonl"
 EVALUATIONS = "evaluations"
 """Folder of a run in which `semantic evaluate` leaves that run again, on other queries."""
 
@@ -52,7 +52,7 @@ class Run:
 
     @cached_property
     def _metrics(self) -> tuple[list[Epoch], bool]:
-        file = self.path / "metrics.jsonl"
+        file = self.path / METRICS
         *lines, last = read_bytes(file).split(b"\n") if file.exists() else [b""]
         torn = bool(last) and not _is_json(last)
         if last and not torn:
@@ -169,11 +169,12 @@ def product_column(title: str, source: str) -> str:
     return f"explain/{title}/top/{source}"
 
 
-def load_runs(paths: Iterable[Path | str]) -> list[Run]:
+def load_runs(paths: Iterable[Path | str], *, also: str = "") -> list[Run]:
     """The finished runs in the given folders, each a run or a parent of runs; ordered by name, seed and fold.
 
     A run that several paths lead to is there once. What `semantic evaluate` left inside a run counts where it is named
-    itself. Links to folders are followed.
+    itself. Links to folders are followed. `also` is what else the
+    caller takes, for the message.
 
     Raises:
         DataError: a folder holds no finished run (the message says how to resume an unfinished one) or cannot be read,
@@ -183,7 +184,7 @@ def load_runs(paths: Iterable[Path | str]) -> list[Run]:
     for path in map(Path, paths):
         files = [folder / SUMMARY for folder, names in _folders(path) if SUMMARY in names]
         if not files:
-            raise DataError(_nothing_finished(path))
+            raise DataError(_nothing_finished(path, also))
         for file in files:
             if file.parent.resolve() not in runs:
                 runs[file.parent.resolve()] = Run(file.parent, parse_summary(read_bytes(file), file))
@@ -202,6 +203,12 @@ def unfinished_runs(paths: Iterable[Path | str]) -> list[Path]:
         folder for path in paths for folder, names in _folders(Path(path)) if CONFIG in names and SUMMARY not in names
     }
     return sorted(started)
+
+
+def count_epochs(folder: Path) -> int:
+    """How many epochs of the run in a folder are finished, by its metrics.jsonl; 0 where there is none."""
+    file = folder / METRICS
+    return read_bytes(file).count(b"\n") if file.is_file() else 0
 
 
 def read_bytes(file: Path) -> bytes:
@@ -235,8 +242,8 @@ def _folders(path: Path) -> Iterator[tuple[Path, set[str]]]:
         yield Path(folder), everything
 
 
-def _nothing_finished(path: Path) -> str:
-    expected = f"{path}: expected a run's folder with its {SUMMARY}, or a parent of such folders, found"
+def _nothing_finished(path: Path, also: str) -> str:
+    expected = f"{path}: expected a run's folder with its {SUMMARY}, or a parent of such folders{also}, found"
     if not path.is_dir():
         return f"{expected} no folder"
     started = unfinished_runs([path])
@@ -244,8 +251,7 @@ def _nothing_finished(path: Path) -> str:
         return f"{expected} no run"
     file = started[0] / CONFIG
     experiment = _config_values(read_bytes(file).decode("utf-8", "replace"), file).get("experiment", "EXPERIMENT")
-    metrics = started[0] / "metrics.jsonl"
-    epochs = read_bytes(metrics).count(b"\n") if metrics.is_file() else 0
+    epochs = count_epochs(started[0])
     also = f" (and {len(started) - 1} more)" if len(started) > 1 else ""
     where = "it" if started[0] == path else f"{started[0]}{also}"
     return (

@@ -20,7 +20,7 @@ ADDED = {"identity", "queries", "seen", "dropped"}
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,}$")]
-Word = Annotated[str, Field(pattern=r"^[\w.+-]+$")]
+Word = Annotated[str, Field(pattern=r"^[\w.+,=-]+$")]
 Metric = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 """A fraction; precision of the released protocol may exceed 1."""
 Metrics = dict[Annotated[str, Field(pattern=r"^\w+@\d+$")], Metric]

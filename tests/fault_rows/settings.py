@@ -169,28 +169,38 @@ ROWS = (
     field("data.fold.index=1", "data.fold: index: expected less than count, which is 0, got 1"),
     field("data.context_turns=0", "data.context_turns: expected greater than 0, got 0"),
     field("data.turn_tokens=0", "data.turn_tokens: expected greater than 0, got 0"),
+    field("data.hidden=photos", "data.hidden: expected a valid tuple, got 'photos'"),
+    field(
+        "data.hidden=[photo]",
+        "data.hidden.0: expected 'photos', 'product_text' or 'dialogue_text', got 'photo'",
+    ),
+    field(
+        "data.hidden=[product_text, photos]",
+        "data.hidden: expected photos or product_text to stay, as nothing else tells products apart, got ('product_text', "
+        "'photos')",
+    ),
     field("data.slot_words=[a]", "data.slot_words: expected a valid dictionary, got ['a']"),
     field("data.slot_words={colour: 3}", "data.slot_words.colour: expected a valid string, got 3"),
     field(
         "experiment=..",
-        "experiment: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '..'",
+        "experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '..'",
     ),
     field(
         "experiment=/tmp",
-        "experiment: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '/tmp'",
+        "experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '/tmp'",
     ),
     field(
         "experiment=a/b",
-        "experiment: expected a name of letters, digits and _ . + -, which begins with none of . + -, got 'a/b'",
+        "experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got 'a/b'",
     ),
     field("experiment=", "experiment: expected a valid string, got None"),
     field(
         "variant=-x",
-        "variant: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '-x'",
+        "variant: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '-x'",
     ),
     field(
         "variant=.hidden",
-        "variant: expected a name of letters, digits and _ . + -, which begins with none of . + -, got '.hidden'",
+        "variant: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '.hidden'",
     ),
     field(
         "variant=" + "x" * 300,
@@ -198,7 +208,7 @@ ROWS = (
     ),
     field(
         "variant=a b",
-        "variant: expected a name of letters, digits and _ . + -, which begins with none of . + -, got 'a b'",
+        "variant: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got 'a b'",
     ),
     field("variant=caf\u00e9", "", code=0),
     field("variant=3", "variant: expected a valid string, got 3"),
