@@ -11,22 +11,38 @@ from semantic.cli.console import err, out, print_line, progress
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of runs, or folders that hold runs; or the folder of a form for judges.", show_default=False
+        ),
+    ],
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex and table.csv.")
     ] = Path("report"),
     turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.", min=0)] = 12,
-    seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.", min=0)] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="Seed that draws the random turns of the gallery, or the resamples of judgements.", min=0),
+    ] = 0,
     overwrite: Annotated[
         bool, typer.Option(help="Write into a folder that holds other files than a report's.")
     ] = False,
 ) -> None:
-    """The table of runs in the terminal, as Markdown, LaTeX and CSV, and an HTML page with curves and a gallery."""
+    """The table of runs in the terminal, as Markdown, LaTeX and CSV, and an HTML page with curves and a gallery.
+
+    Of the folder of a form for judges (`semantic judge`): who wins how often, and how far the judges agree.
+    """
+    from semantic.cli.cases import report_judgements
+    from semantic.report.cases.answers import is_judge_folder
     from semantic.report.printing import print_table
     from semantic.report.tables import table
     from semantic.report.writing import check_folder, gallery_store, write_report
     from semantic.runs.reading import load_runs, unfinished_runs
 
+    if any(map(is_judge_folder, runs)):
+        report_judgements(runs, folder, seed=seed, overwrite=overwrite)
+        return
     check_folder(folder, overwrite)
     result = table(load_runs(runs), unfinished_runs(runs))
     print_table(result, out)
