@@ -30,7 +30,8 @@ def report(
     check_folder(folder, overwrite)
     result = table(load_runs(runs), unfinished_runs(runs))
     print_table(result, out)
-    store, without = gallery_store(result)
+    first = result.sections[0]
+    store, without = gallery_store(Path(first.store), first.identity)
     if store is None:
         print_line(without, err)
     files = write_report(result, store, folder, turns=turns, seed=seed, overwrite=overwrite)
