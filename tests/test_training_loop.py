@@ -364,3 +364,28 @@ def test_a_loss_that_is_no_number_ends_the_run_at_once(tiny, shop_features, tmp_
         train(tiny(f"model.image.features={tmp_path}/huge.npy"), runs=tmp_path)
     assert raised.value.exit_code == 1  # it is kept here, and with it every frame it went through
     assert not any(t.name.startswith("training steps") for t in set(threading.enumerate()) - before)
+
+
+@pytest.mark.parametrize(("every", "ended"), [(1, 3), (2, 6)])
+def test_patience_ends_a_run_that_gets_no_better(tiny, tmp_path, monkeypatch, every, ended):
+    """The first validation is the best, and two more are waited for; resuming does not go on."""
+    config = tiny("training.epochs=9", "training.patience=2", f"training.validate_every={every}")
+    ndcg = iter([0.5, 0.5, 0.4, 0.9])
+    evaluate_rows = trainer.evaluate_examples
+
+    def worse(*arguments, **named):
+        found = evaluate_rows(*arguments, **named)
+        if not named.get("detail"):
+            found.protocols["standard"]["ndcg@5"] = next(ndcg)
+        return found
+
+    monkeypatch.setattr(trainer, "evaluate_examples", worse)
+    said = Listener()
+    run = train(config, runs=tmp_path, progress=said)
+
+    summary = json.loads(run.summary.read_text())
+    assert (summary["epochs"], summary["best_epoch"]) == (ended, every)
+    assert f"stopped after epoch {ended}: no better validation since epoch {every} (training.patience 2)" in said.said
+    run.summary.unlink()
+    train(config, runs=tmp_path, resume=True)
+    assert json.loads(run.summary.read_text())["epochs"] == ended

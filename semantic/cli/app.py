@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from semantic import __version__
-from semantic.cli import bench, data, experiments, results
+from semantic.cli import bench, data, experiments, results, sweeping
 from semantic.cli.console import err, out, print_any_character, print_line
 from semantic.cli.failures import PIPE_CLOSED, drop_output, failure, reader_is_gone
 from semantic.runtime.errors import INTERRUPTED
@@ -31,6 +31,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.verify,
     data.inspect,
     experiments.train,
+    sweeping.sweep,
     experiments.evaluate,
     results.report,
     results.recommend,

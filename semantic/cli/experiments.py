@@ -25,6 +25,10 @@ def train(
         int | None,
         typer.Option(help="Cross-validate over this many folds by dialogue, each a run.", show_default="none", min=3),
     ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="A run each for these seeds, like 0-4 or 0,3,7.", show_default="the experiment's own"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
 ) -> None:
@@ -33,17 +37,29 @@ def train(
     from semantic.training.loop import train as train_run
 
     given = list(overrides or ())
-    configs = [load_config(experiment, given)]
+    replicates = [[f"seed={seed}"] for seed in _seeds(seeds)] if seeds is not None else [[]]
     if folds is not None:
         given.append(f"data.fold.count={folds}")
-        configs = [load_config(experiment, [*given, f"data.fold.index={index}"]) for index in range(folds)]
+        replicates = [[*one, f"data.fold.index={index}"] for one in replicates for index in range(folds)]
+    configs = [load_config(experiment, [*given, *one]) for one in replicates]
     folders = []
     for config in configs:
-        if folds is not None:
-            print_line(f"fold {config.data.fold.index + 1} of {folds}")
+        if len(configs) > 1:
+            fold = config.data.fold
+            print_line(f"seed {config.seed}" + (f", fold {fold.index + 1} of {fold.count}" if fold.count else ""))
         folders.append(train_run(config, runs=runs, resume=resume, progress=progress()))
     print_runs([folder.path for folder in folders])
-    print_line(f"run: {folders[0].path if folds is None else folders[0].path.parent}")
+    print_line(f"run: {folders[0].path if len(folders) == 1 else folders[0].path.parent}")
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    from semantic.config.sweep_schema import parse_seeds
+    from semantic.runtime.errors import UserError
+
+    try:
+        return parse_seeds(text)
+    except ValueError as error:
+        raise UserError(f"--seeds: expected {error}, got {text!r}") from None
 
 
 def evaluate(

@@ -20,7 +20,7 @@ from semantic.runtime.errors import DataError
 from semantic.runtime.reading import ReadingError, check_readable
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
-CONFIG, SUMMARY, QUERIES = "config.yaml", "summary.json", "queries.parquet"
+CONFIG, SUMMARY, QUERIES, METRICS = "config.yaml", "summary.json", "queries.parquet", "metrics.jsonl"
 EVALUATIONS = "evaluations"
 """Folder of a run in which `semantic evaluate` leaves that run again, on other queries."""
 
@@ -52,7 +52,7 @@ class Run:
 
     @cached_property
     def _metrics(self) -> tuple[list[Epoch], bool]:
-        file = self.path / "metrics.jsonl"
+        file = self.path / METRICS
         *lines, last = read_bytes(file).split(b"\n") if file.exists() else [b""]
         torn = bool(last) and not _is_json(last)
         if last and not torn:
@@ -216,6 +216,12 @@ def unfinished_runs(paths: Iterable[Path | str]) -> list[Path]:
     return sorted(started)
 
 
+def count_epochs(folder: Path) -> int:
+    """How many epochs of the run in a folder are finished, by its metrics.jsonl; 0 where there is none."""
+    file = folder / METRICS
+    return read_bytes(file).count(b"\n") if file.is_file() else 0
+
+
 def read_bytes(file: Path) -> bytes:
     """The content of a file. DataError where there is none that can be read."""
     try:
@@ -256,8 +262,7 @@ def _nothing_finished(path: Path) -> str:
         return f"{expected} no run"
     file = started[0] / CONFIG
     experiment = _config_values(read_bytes(file).decode("utf-8", "replace"), file).get("experiment", "EXPERIMENT")
-    metrics = started[0] / "metrics.jsonl"
-    epochs = read_bytes(metrics).count(b"\n") if metrics.is_file() else 0
+    epochs = count_epochs(started[0])
     also = f" (and {len(started) - 1} more)" if len(started) > 1 else ""
     where = "it" if started[0] == path else f"{started[0]}{also}"
     return (

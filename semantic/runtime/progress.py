@@ -31,6 +31,10 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line."""
 
+    def note(self, text: str) -> None:
+        """Print a line of the ordinary course, which who watches many works at once may leave out."""
+        self.say(text)
+
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Advance]:
         """A step of `total` parts: the block calls the yielded function with (done, total)."""

@@ -71,7 +71,7 @@ def train(
         if not processes.on_main(lambda: _is_finished(folder, config, store, resume)):
             _train(config, folder, store, processes, progress)
         else:
-            progress.say(f"{folder.path} is finished; nothing to do.")
+            progress.note(f"{folder.path} is finished; nothing to do.")
     return folder
 
 
@@ -191,7 +191,7 @@ class _Run:
 
     def describe(self) -> None:
         counts = self.examples.counts(self.builder.store)
-        self.progress.say(
+        self.progress.note(
             f"D_F: {counts['labelled_examples']} examples of {counts['labelled_dialogues']} dialogues with states; "
             f"D_P: {counts['unlabelled_examples']} examples of {counts['unlabelled_dialogues']} dialogues without; "
             f"validation {counts['valid_queries']}, test {counts['test_queries']} queries."
@@ -208,18 +208,28 @@ class _Run:
         self.average = MovingAverage(self.model, training.ema_decay) if training.ema_decay else None
         if state is not None:
             self._restore(state)
-            self.progress.say(f"resuming after epoch {self.epoch} of {training.epochs}")
+            self.progress.note(f"resuming after epoch {self.epoch} of {training.epochs}")
         if training.compile:
             compile_modules(self.model)
         processes.on_main(self._prepare_records)
         data = TrainingData((self.labelled, self.unlabelled), processes)
         loader = TrainingLoader(data, training.workers, pin=processes.device.type == "cuda")
         try:
-            while self.epoch < training.epochs:
+            while self.epoch < training.epochs and not self._is_stopped():
                 self._run_epoch(loader)
         finally:
             if self.writer is not None:
                 self.writer.close()
+
+    def _is_stopped(self) -> bool:
+        """Whether the last `training.patience` validations brought nothing better: on every process, and when resumed, alike."""
+        patience, every = self.config.training.patience, self.config.training.validate_every
+        if patience is None or self.epoch // every - self.best_epoch // every < patience:
+            return False
+        self.progress.note(
+            f"stopped after epoch {self.epoch}: no better validation since epoch {self.best_epoch} (training.patience {patience})"
+        )
+        return True
 
     def _fit_catalogue(self) -> None:
         with self.progress.bar("catalogue", 1) as advance:
@@ -263,7 +273,7 @@ class _Run:
         self.session += elapsed
         line["seconds"] = round(elapsed, 3)
         self.processes.on_main(lambda: self._record(line))
-        self.progress.say(epoch_line(line, training.epochs))
+        self.progress.note(epoch_line(line, training.epochs))
 
     def _record(self, line: dict[str, Any]) -> None:
         """What an epoch leaves on disk: it is finished once the state, from which a run goes on, is."""

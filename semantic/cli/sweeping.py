@@ -1,0 +1,98 @@
+"""The command on experiments of several runs: sweep."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from semantic.cli.arguments import Experiment, Overrides
+from semantic.cli.console import err, out, print_line, progress
+from semantic.cli.failures import failure
+from semantic.runtime.errors import FailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semantic.config.sweeps import Cell, Sweep
+    from semantic.sweeps.running import SweepResult
+
+
+def sweep(
+    experiment: Experiment,
+    overrides: Overrides = None,
+    jobs: Annotated[int, typer.Option(help="Runs at work at a time; they share out the cores and GPUs.", min=1)] = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only these runs: 3/16 is the third of sixteen parts.", show_default="all"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the runs and what they are likely to cost; start none.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+) -> None:
+    """Train every run of an experiment: variants, axes, seeds and folds. The same command goes on where it stopped."""
+    from semantic.sweeps.cells import open_sweep, shard_of
+    from semantic.sweeps.running import run_sweep
+
+    opened = open_sweep(experiment, overrides or (), runs)
+    cells = shard_of(opened.cells, shard)
+    for line in opened.left_out:
+        print_line(line)
+    if dry_run:
+        _print_plan(opened, cells, runs, jobs)
+        return
+    print_line(f"{opened.name}: {_counted(len(cells), 'run')} in {runs / opened.name}")
+    result = run_sweep(opened, cells, runs=runs, jobs=jobs, progress=progress())
+    _print_result(result, len(cells))
+    words = " ".join([experiment, *(f"--set {one}" for one in overrides or ())])
+    print_line(f"report: semantic report {words}" + (f" --runs {runs}" if runs != Path("runs") else ""))
+
+
+def _print_plan(opened: "Sweep", cells: "Sequence[Cell]", runs: Path, jobs: int) -> None:
+    """The runs, where each stands and what it is likely to take."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    from semantic.report.pages import duration
+    from semantic.sweeps.cells import cell_states, expected_seconds
+
+    everything = cell_states(opened.cells, runs)
+    expected = dict(zip((state.cell.name for state in everything), expected_seconds(everything), strict=True))
+    chosen = {cell.name for cell in cells}
+    grid = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading, right in (("", True), ("run", False), ("stands", False), ("expected", True)):
+        grid.add_column(heading, justify="right" if right else "left", overflow="fold")
+    total = 0.0
+    for number, state in enumerate((one for one in everything if one.cell.name in chosen), start=1):
+        seconds = expected[state.cell.name]
+        total += seconds or 0.0
+        stands = {
+            "finished": f"finished in {duration(state.seconds or 0)}",
+            "begun": f"epoch {state.epochs} of {state.cell.config.training.epochs}",
+            "to do": "to do",
+        }[state.state]
+        left = "" if state.state == "finished" else "?" if seconds is None else duration(seconds)
+        grid.add_row(str(number), state.cell.name, stands, left)
+    out.print(grid)
+    done = sum(state.state == "finished" for state in everything if state.cell.name in chosen)
+    known = "unknown, for no run is finished" if None in expected.values() else duration(total / jobs)
+    print_line(f"{_counted(len(cells), 'run')}, {done} finished; expected time by {_counted(jobs, 'job')}: {known}")
+
+
+def _print_result(result: "SweepResult", count: int) -> None:
+    """How a sweep ended. FailedError where a run failed."""
+    for cell, held in result.busy:
+        print_line(f"{cell.name}: left to another process; {held}", err)
+    done = len(result.finished) + len(result.before)
+    print_line(f"{done} of {_counted(count, 'run')} finished ({len(result.finished)} now)")
+    for cell, error, trace in result.failed:
+        found = failure(error)
+        if found is None:
+            out.print(trace, markup=False, highlight=False)
+        print_line(f"{cell.name}: {found[0] if found else error!r}", err)
+    if result.failed:
+        raise FailedError(f"sweep: expected every run to finish, found {_counted(len(result.failed), 'run')} failed")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
