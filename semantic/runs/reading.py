@@ -137,7 +137,9 @@ class Run:
         keys = ["dialogue_row", "turn"]
         columns = {f"{protocol}/{metric}": (protocol, metric) for protocol, metric in metrics}
         if not self.has_queries:
-            return pd.DataFrame([], index=pd.MultiIndex.from_arrays([[], []], names=keys), columns=[*columns], dtype=float)
+            return pd.DataFrame(
+                [], index=pd.MultiIndex.from_arrays([[], []], names=keys), columns=[*columns], dtype=float
+            )
         file = self.path / QUERIES
         frame = pd.DataFrame(read_columns(file, [*keys, *columns])).set_index(keys)
         if frame.index.has_duplicates:

@@ -1,9 +1,9 @@
 """results.json: all that an experiment's tables show, small enough to be kept beside its configuration."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from semantic.report.tables import Cell
 from semantic.runs.reading import read_bytes
@@ -25,7 +25,8 @@ class Value(Record):
         return Cell(self.mean, self.deviation).text(separator)
 
 
-Values = dict[Literal["standard", "released"], dict[str, Value]]
+ProtocolName = Annotated[str, Field(pattern="^(standard|released)$")]
+Values = dict[ProtocolName, dict[str, Value]]
 """By protocol and metric."""
 
 
@@ -60,7 +61,7 @@ class Tested(Record):
     row: str
     against: str
     is_best: bool  # whether `against` is the best of the column
-    protocol: Literal["standard", "released"]
+    protocol: ProtocolName
     metric: str
     difference: float
     p: Share
@@ -89,7 +90,7 @@ class Part(Record):
     def floors(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.kind == "floor")
 
-    def best(self, kind: str, protocol: Literal["standard", "released"], metric: str) -> Line | None:
+    def best(self, kind: str, protocol: ProtocolName, metric: str) -> Line | None:
         """The best variant or floor of a column, of those that have not seen what they rank; of variants, of those with the
         most runs.
         """
@@ -136,7 +137,7 @@ class Results(Record):
     experiment: Word
     title: str
     source: str
-    protocol: Literal["standard", "released"]
+    protocol: ProtocolName
     metrics: tuple[str, ...]
     baseline: str | None
     planned: Count

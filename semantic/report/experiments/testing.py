@@ -38,7 +38,9 @@ class _Sums:
     queries: int
 
 
-def compare(groups: Mapping[str, Group], columns: Sequence[Column], questions: Sequence[Question]) -> dict[Question, Answer]:
+def compare(
+    groups: Mapping[str, Group], columns: Sequence[Column], questions: Sequence[Question]
+) -> dict[Question, Answer]:
     """The answers by permutation tests over dialogues (`difference_tests`); none to a question whose rows have no run on the
     same queries with the same seed, or kept no queries.
 
@@ -95,7 +97,9 @@ def _sums(runs: Sequence[Run], columns: Sequence[Column], indices: dict[str, tup
     return found
 
 
-def _by_shared_sets(sums: Mapping[str, _Row], questions: Sequence[Question]) -> dict[tuple[str, ...], list[tuple[str, str]]]:
+def _by_shared_sets(
+    sums: Mapping[str, _Row], questions: Sequence[Question]
+) -> dict[tuple[str, ...], list[tuple[str, str]]]:
     """The pairs of rows by the sets of queries on which both have a run of the same seed."""
     found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for one, other in dict.fromkeys((row, against) for row, against, _ in questions):
