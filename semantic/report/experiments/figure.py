@@ -28,9 +28,13 @@ from semantic.report.experiments.series import (
 
 PANEL, PANELS_IN_A_ROW = (236, 200), 3
 """Units of a panel in print: three are as wide as a page of two columns, scaled by three quarters."""
-PAGE_PANEL = (440, 300)
+PAGE_PANEL = (390, 280)
 PRINT_FONT, PAGE_FONT = 10.0, 12.0
 BAR = 30
+LETTER = 0.62
+"""Width of a letter in sizes of the font, on the safe side."""
+ASIDE = 0.015
+"""How far lines are moved aside from one another, as a share of the axis."""
 PALE = 0.35
 """How much of their colour bars have, so that points and error bars show on them."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -50,19 +54,18 @@ def experiment_figure(result: ExperimentResult) -> Figure | None:
     columns = min(len(report.metrics), PANELS_IN_A_ROW)
     rows = ceil(len(report.metrics) / columns)
     width, height = _size(result, PANEL, PRINT_FONT)
-    names = 110 if report.figure == "bars" else 0
-    legend = 16 * _legend_lines(result, 2 * columns)
-    figure = Figure(figsize=((width * columns + names) / UNITS, (height * rows + legend) / UNITS), layout="constrained")
+    figure = Figure(
+        figsize=((width * columns + _names_width(result)) / UNITS, height * rows / UNITS), layout="constrained"
+    )
     figure.get_layout_engine().set(wspace=0.06, hspace=0.06)  # type: ignore[union-attr]
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=report.figure == "bars")
-    for place, axes in enumerate(panels.flat):
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=report.figure == "bars").flat
+    for place, axes in enumerate(panels):
         if place < len(report.metrics):
             _draw(axes, result, report.metrics[place], PRINT_FONT)
-            if place % columns and report.figure == "bars":
-                axes.tick_params(labelleft=False)
+            axes.tick_params(labelleft=report.figure == "line" or place % columns == 0)
         else:
             axes.set_visible(False)
-    _add_legend(figure, panels.flat[: len(report.metrics)], 2 * columns, PRINT_FONT)
+    _add_legend(figure, panels[: len(report.metrics)], PRINT_FONT)
     return figure
 
 
@@ -71,13 +74,17 @@ def panel_figures(result: ExperimentResult) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for metric in result.plan.report.metrics if result.plan.report.figure != "none" else ():
         width, height = _size(result, PAGE_PANEL, PAGE_FONT)
-        legend = 20 * _legend_lines(result, 1)
-        figure = Figure(figsize=(width / UNITS, (height + legend) / UNITS), layout="constrained")
+        figure = Figure(figsize=(width / UNITS, height / UNITS), layout="constrained")
         axes = figure.add_subplot()
         _draw(axes, result, metric, PAGE_FONT)
-        _add_legend(figure, [axes], 1, PAGE_FONT)
+        _add_legend(figure, [axes], PAGE_FONT)
         figures[metric] = figure
     return figures
+
+
+def _names_width(result: ExperimentResult) -> int:
+    """Units that the names of bars take, left of the first panel."""
+    return 110 if result.plan.report.figure == "bars" else 0
 
 
 def _size(result: ExperimentResult, panel: tuple[int, int], font: float) -> tuple[float, float]:
@@ -85,15 +92,6 @@ def _size(result: ExperimentResult, panel: tuple[int, int], font: float) -> tupl
     if result.plan.report.figure == "bars":
         height = round(BAR * font / PAGE_FONT * (len(result.groups) + len(alone(result.results))) + 70)
     return width, height
-
-
-def _legend_lines(result: ExperimentResult, columns: int) -> int:
-    metric = result.plan.report.metrics[0]
-    if result.plan.report.figure == "bars":
-        entries = 1 + bool(result.results.published) + bool(result.results.baseline)
-    else:
-        entries = len(line_series(result, metric, line_axis(result))) + len(levels(result, metric))
-    return ceil((entries + (best_floor(result, metric) is not None)) / columns)
 
 
 def _draw(axes: Axes, result: ExperimentResult, metric: str, font: float) -> None:
@@ -121,8 +119,12 @@ def _draw(axes: Axes, result: ExperimentResult, metric: str, font: float) -> Non
 
 def _draw_lines(axes: Axes, result: ExperimentResult, metric: str, font: float) -> None:
     axis = line_axis(result)
-    for number, series in enumerate(line_series(result, metric, axis)):
-        _draw_series(axes, series, number)
+    drawn = line_series(result, metric, axis)
+    ours = sum(not series.published for series in drawn)
+    for number, series in enumerate(drawn):
+        own = number if series.of is None else series.of
+        shift = (own - (ours - 1) / 2) * ASIDE * axis.span if own < ours else 0.0
+        _draw_series(axes, series, own, shift)
     for number, (name, value) in enumerate(levels(result, metric)):
         dash = DASHES[number % len(DASHES)]
         axes.axhline(
@@ -145,11 +147,11 @@ def _set_ticks(axes: Axes, axis: Axis) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: texts.get(value, "")))
 
 
-def _draw_series(axes: Axes, series: Series, number: int) -> None:
-    number = number if series.of is None else series.of
+def _draw_series(axes: Axes, series: Series, number: int, shift: float) -> None:
+    """A line with its error bars, moved aside by `shift`: those of several lines would cover one another."""
     colour = hue(number)
     axes.errorbar(
-        [point.place for point in series.points],
+        [point.place + shift for point in series.points],
         [point.mean for point in series.points],
         yerr=_deviations(series.points),
         marker=MARKERS[number % len(MARKERS)],
@@ -166,7 +168,7 @@ def _draw_series(axes: Axes, series: Series, number: int) -> None:
         gid=f"published_{number}" if series.published else f"series_{number}",
     )
     for point in (one for one in series.points if one.values):
-        axes.plot([point.place] * len(point.values), point.values, **_dots(colour))
+        axes.plot([point.place + shift] * len(point.values), point.values, **_dots(colour))
 
 
 def _draw_bars(axes: Axes, result: ExperimentResult, metric: str, font: float) -> None:
@@ -236,22 +238,24 @@ def _broken(name: str) -> str:
     return name.replace(",", ",\n").replace(": ", ":\n") if len(name) > 18 else name
 
 
-def _add_legend(figure: Figure, panels: Sequence[Axes], columns: int, font: float) -> None:
-    """Beneath all panels, each name once."""
+def _add_legend(figure: Figure, panels: Sequence[Axes], font: float) -> None:
+    """Beneath all panels, each name once, in as many columns as have room; the figure grows by it."""
     entries: dict[str, Any] = {}
     for axes in panels:
         pairs = zip(*axes.get_legend_handles_labels(), strict=True)
         for handle, label in sorted(pairs, key=lambda pair: isinstance(pair[0], Line2D)):  # level lines last
             entries.setdefault(label, handle)
-    if len(entries) < 2 and not any(label.startswith("published") for label in entries):
-        return
+    width, height = figure.get_size_inches()
+    column = (LETTER * max(map(len, entries)) + 4) * font / UNITS
+    columns = min(len(entries), max(1, int(width / column)))
+    figure.set_size_inches(width, height + (ceil(len(entries) / columns) * 1.6 + 0.6) * font / UNITS)
     legend = figure.legend(
         list(entries.values()),
         [""] * len(entries),
         loc="outside lower left",
-        ncols=min(columns, len(entries)),
+        ncols=columns,
         frameon=False,
         fontsize=font,
     )
     for text, name in zip(legend.get_texts(), entries, strict=True):
-        text.set(text=name, color=SOFT, parse_math=False)
+        text.set(text=name, color=SOFT, parse_math=False)  # as it is: matplotlib hides a label that begins with _

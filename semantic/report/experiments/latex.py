@@ -32,8 +32,8 @@ def to_latex(results: Results) -> str:
             blocks += [
                 r"\begin{table*}",
                 r"\centering",
-                r"\small",
-                r"\setlength{\tabcolsep}{3.5pt}",
+                r"\footnotesize",
+                r"\setlength{\tabcolsep}{3pt}",
                 rf"\caption{{{caption.translate(LATEX)}}}",
                 rf"\label{{tab:{label}}}",
                 rf"\begin{{tabular}}{{l{'r' * len(part.metrics)}}}",

@@ -33,6 +33,7 @@ def with_tests(part: Part, baseline: str | None, groups: Mapping[str, Group]) ->
         own = {question: answers[question] for question in family if question in answers}
         after = corrected(own)
         tests += [_test(question, answer, after[question], is_best) for question, answer in own.items()]
+    tests.sort(key=lambda test: (columns.index((test.protocol, test.metric)), not test.is_best))
     alike = {(one.row, one.protocol, one.metric) for one in tests if one.is_best and _is_like(one)}
     marks = {(name, *column): BEST for column, name in best.items()} | dict.fromkeys(alike, LIKE)
     return part.model_copy(update={"lines": tuple(_marked(line, marks) for line in part.lines), "tests": tuple(tests)})

@@ -1,6 +1,7 @@
 """An experiment's results in the terminal."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -42,8 +43,10 @@ def print_results(results: Results, console: Console | None = None) -> None:
     for line in legend(results):
         say(line)
     tests = [test for test in shown_tests(results) if test.metric == results.metrics[0]]
+    for _, own in groupby(tests, key=lambda test: (test.protocol, test.against, test.is_best)):
+        console.print(_tests(list(own)))
     if tests:
-        console.print(_tests(tests))
+        say("The tests of all metrics are in tests.csv.")
     for note in results.notes:
         say(note)
     for warning in results.warnings:
@@ -79,19 +82,18 @@ def _table(results: Results, part: Part, protocol: str, console: Console) -> Ric
 
 
 def _tests(tests: Sequence[Tested]) -> RichTable:
-    grid = RichTable(title="Tests (of all metrics: tests.csv)", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    for heading in ("row", "against", "metric"):
-        grid.add_column(heading, overflow="fold")
-    for heading in ("difference", "p", "corrected"):
+    """The tests of a column against one row."""
+    one = tests[0]
+    against = one.against + " (the best)" * one.is_best
+    grid = RichTable(
+        title=f"{metric_name(one.metric)}, {one.protocol} protocol, against {escape(against)}",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    grid.add_column("", overflow="fold")
+    for heading in ("difference", "p", "corrected p"):
         grid.add_column(heading, justify="right", no_wrap=True)
-    for test, after in zip(tests, [*tests[1:], None], strict=True):
-        column = (test.protocol, test.metric, test.is_best)
-        grid.add_row(
-            escape(test.row),
-            escape(test.against) + " (best)" * test.is_best,
-            f"{metric_name(test.metric)}, {test.protocol}",
-            difference_text(test.difference),
-            *(p_text(p) for p in (test.p, test.corrected)),
-            end_section=after is not None and (after.protocol, after.metric, after.is_best) != column,
-        )
+    for test in tests:
+        grid.add_row(escape(test.row), difference_text(test.difference), p_text(test.p), p_text(test.corrected))
     return grid

@@ -1,7 +1,8 @@
 """results.json: all that an experiment's tables show, small enough to be kept beside its configuration."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -11,6 +12,7 @@ from semantic.runs.summary import Count, Digest, Record, Share, Word, fault
 from semantic.runtime.errors import DataError
 
 BEST, LIKE = "best", "like"
+LINE = 140
 
 
 class Value(Record):
@@ -154,12 +156,27 @@ class Results(Record):
     revisions: tuple[str, ...]
 
     def to_json(self) -> str:
-        """The text of results.json: tests of `metrics` alone, the others are in tests.csv."""
+        """The text of results.json: numbers with six decimals, and the tests of `metrics` alone; all are in tests.csv."""
         parts = [
             part.model_copy(update={"tests": tuple(one for one in part.tests if one.metric in self.metrics)})
             for part in self.parts
         ]
-        return self.model_copy(update={"parts": tuple(parts)}).model_dump_json(indent=1)
+        values = self.model_copy(update={"parts": tuple(parts)}).model_dump(mode="json")
+        return _written(json.loads(json.dumps(values), parse_float=lambda text: round(float(text), 6)))
+
+
+def _written(value: Any, indent: str = "") -> str:
+    """JSON in which what fits stands on one line."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(line) <= LINE or not isinstance(value, dict | list):
+        return line
+    inner = indent + " "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key, ensure_ascii=False)}: {_written(one, inner)}" for key, one in value.items()]
+    else:
+        parts = [_written(one, inner) for one in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{last}"
 
 
 def read_results(file: Path) -> Results:

@@ -46,6 +46,10 @@ class Axis:
     def place(self, value: float) -> float:
         return self.places[value]
 
+    @property
+    def span(self) -> float:
+        return max(self.places.values()) - min(self.places.values())
+
 
 def line_axis(result: ExperimentResult) -> Axis:
     """The axis of a `line`: the values of our rows and of what is published.
