@@ -99,4 +99,5 @@ def _state(folder: Path) -> str:
         return "not begun"
     training = read_values(read_bytes(file).decode("utf-8", "replace"), str(file)).get("training")
     epochs = training.get("epochs") if isinstance(training, dict) else None
-    return f"epoch {count_epochs(folder)}" + (f" of {epochs}" if type(epochs) is int else "")
+    done = count_epochs(folder)
+    return f"epoch {done}" + (f" of {epochs}" if type(epochs) is int else "") + ", not evaluated" * (done == epochs)
