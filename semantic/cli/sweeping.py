@@ -89,7 +89,7 @@ def _print_result(result: "SweepResult", count: int) -> None:
         found = failure(error)
         if found is None:
             out.print(trace, markup=False, highlight=False)
-        print_line(f"{cell.name}: {found[0] if found else error!r}", err)
+        print_line(f"{cell.name}: {repr(error) if found is None else found[0]}", err)
     if result.failed:
         raise FailedError(f"sweep: expected every run to finish, found {_counted(len(result.failed), 'run')} failed")
 
