@@ -90,7 +90,7 @@ def to_csv(results: Results) -> str:
     return _csv(TABLE_COLUMNS, lines)
 
 
-def tests_to_csv(results: Results) -> str:
+def to_tests_csv(results: Results) -> str:
     """A line a test, of every metric in both protocols."""
     tests = [test for part in results.parts for test in part.tests]
     return _csv(TEST_COLUMNS, [[getattr(test, column) for column in TEST_COLUMNS] for test in tests])

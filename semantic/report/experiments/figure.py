@@ -100,14 +100,14 @@ def _draw(axes: Axes, result: ExperimentResult, metric: str, font: float) -> Non
     if result.plan.report.figure == "line":
         _draw_lines(axes, result, metric, font)
         axes.set_ylabel("per cent", fontsize=font, color=SOFT)
-        axes.grid(axis="y", color=GRID, linewidth=1)
+        axes.grid(axis="y", color=GRID, linewidth=1, clip_on=False)
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.margins(0.05, 0.1)
     else:
         _draw_bars(axes, result, metric, font)
         axes.set_xlabel("per cent", fontsize=font, color=SOFT)
-        axes.grid(axis="x", color=GRID, linewidth=1)
+        axes.grid(axis="x", color=GRID, linewidth=1, clip_on=False)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.spines[:].set_visible(False)
@@ -150,7 +150,7 @@ def _set_ticks(axes: Axes, axis: Axis) -> None:
 def _draw_series(axes: Axes, series: Series, number: int, shift: float) -> None:
     """A line with its error bars, moved aside by `shift`: those of several lines would cover one another."""
     colour = hue(number)
-    axes.errorbar(
+    drawn = axes.errorbar(
         [point.place + shift for point in series.points],
         [point.mean for point in series.points],
         yerr=_deviations(series.points),
@@ -165,8 +165,8 @@ def _draw_series(axes: Axes, series: Series, number: int, shift: float) -> None:
         elinewidth=1,
         label=series.name,
         zorder=3 if series.published else 4,
-        gid=f"published_{number}" if series.published else f"series_{number}",
     )
+    drawn.lines[0].set_gid(f"published_{number}" if series.published else f"series_{number}")
     for point in (one for one in series.points if one.values):
         axes.plot([point.place + shift] * len(point.values), point.values, **_dots(colour))
 
@@ -214,7 +214,6 @@ def _draw_bars(axes: Axes, result: ExperimentResult, metric: str, font: float) -
             elinewidth=1,
             label="published",
             zorder=5,
-            gid="published",
         )
     floor = best_floor(result, metric)
     if floor is not None:

@@ -68,7 +68,7 @@ def legend(results: Results) -> list[str]:
     tests = [test for part in results.parts for test in part.tests]
     if tests:
         lines.append(
-            f"{SIGNS[BEST]} best of its column; {SIGNS[LIKE]} not significantly worse than that (p ≥ {LEVEL}): paired permutation "
+            f"{SIGNS[BEST]} best of its column; {SIGNS[LIKE]} not significantly worse than that (p {LEVEL} or more): paired permutation "
             "test over dialogues, Holm-corrected over the rows of the column."
         )
         lines.append(_compared(tests))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from semantic.datasets.store.store import Store
-from semantic.report.experiments.exporting import tests_to_csv, to_csv, to_markdown
+from semantic.report.experiments.exporting import to_csv, to_markdown, to_tests_csv
 from semantic.report.experiments.figure import experiment_figure
 from semantic.report.experiments.latex import to_latex
 from semantic.report.experiments.page import experiment_page
@@ -38,7 +38,7 @@ def write_experiment_report(
         "table.md": to_markdown(results),
         "table.tex": to_latex(results),
         "table.csv": to_csv(results),
-        "tests.csv": tests_to_csv(results),
+        "tests.csv": to_tests_csv(results),
         "results.json": results.to_json(),
         "report.html": page,
     }
