@@ -81,11 +81,16 @@ def test_points_have_names_of_their_own(tmp_path):
 
 
 def test_a_variant_exists_when_the_base_is_as_it_says(tmp_path):
-    text = "variants:\n  full:\n  there: {when: {model.name: semantic_small_data}, model.dim: 16}\n  gone: {when: {model.name: [a, b]}}"
+    text = (
+        "variants:\n  full:\n  there: {when: {model.name: semantic_small_data}, model.dim: 16}\n  gone: {when: {model.name: [a, b]}}\n"
+        "  too: {when: {model.text.checkpoint: {not: null}}}"
+    )
     sweep = load_sweep(written(tmp_path, TINY + text))
 
     assert sweep.variants == ("full", "there")
-    assert sweep.left_out == ("gone: left out, for model.name is 'semantic_small_data'",)
+    assert sweep.left_out == (
+        'gone: left out, for model.name is "semantic_small_data"', "too: left out, for model.text.checkpoint is null",
+    )  # fmt: skip
 
 
 def test_of_equal_configurations_one_is_run(tmp_path):
@@ -137,7 +142,7 @@ def test_every_fault_is_told_at_once(tmp_path):
         ("variants: {-a: {}}", None),
         ("variants: {a: {when: 3}}", "variants.a.when: expected {field: value}, got 3"),
         ("variants: {a: {when: {model.name: x}}}", "variants: expected one that exists here, got none (a: left out, for model.name is "
-         "'semantic_small_data')"),
+         '"semantic_small_data")'),
         ("seeds: []", "seeds: expected a seed or more, each once, got ()"),
         ("seeds: 5", "seeds: expected a list of seeds, or a range like 0-4, got 5"),
         ("seeds: 4-1", f"seeds: expected seeds like 0-4 or 0,3,7-9, at most {MOST_SEEDS:,} of them, got '4-1'"),

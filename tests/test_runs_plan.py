@@ -34,7 +34,7 @@ def test_a_plan_is_read_as_it_was_written(plan, tmp_path):
         1,
         1,
     )
-    assert plan.left_out == ("gone: left out, for model.name is 'semantic_small_data'",)
+    assert plan.left_out == ('gone: left out, for model.name is "semantic_small_data"',)
 
 
 def test_an_equal_plan_is_not_written_again(plan, tmp_path):
