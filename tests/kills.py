@@ -64,6 +64,7 @@ DEEDS: Mapping[str, Deed] = {
         "evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--seen", "keep", "--out", "evaluated", "--overwrite"
     ),
     "report": deed("report", "runs", "--out", "report", "--turns", "2"),
+    "report experiment": deed("report", "tiny.yaml", "--out", "experiment", "--turns", "2"),
     "import": deed("import-released", "released.pth", "--out", "imported"),
     "recommend": deed(
         "recommend", "runs/tiny/base/seed_0", "--dialogue", "dialogue.json", "--html", "page.html", "--top", "3"

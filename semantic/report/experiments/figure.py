@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
@@ -54,18 +55,16 @@ def experiment_figure(result: ExperimentResult) -> Figure | None:
     columns = min(len(report.metrics), PANELS_IN_A_ROW)
     rows = ceil(len(report.metrics) / columns)
     width, height = _size(result, PANEL, PRINT_FONT)
-    figure = Figure(
-        figsize=((width * columns + _names_width(result)) / UNITS, height * rows / UNITS), layout="constrained"
-    )
-    figure.get_layout_engine().set(wspace=0.06, hspace=0.06)  # type: ignore[union-attr]
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=report.figure == "bars").flat
-    for place, axes in enumerate(panels):
+    size = ((width * columns + _names_width(result)) / UNITS, height * rows / UNITS)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(wspace=0.06, hspace=0.06))
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=report.figure == "bars")
+    for place, axes in enumerate(panels.flat):
         if place < len(report.metrics):
             _draw(axes, result, report.metrics[place], PRINT_FONT)
             axes.tick_params(labelleft=report.figure == "line" or place % columns == 0)
         else:
             axes.set_visible(False)
-    _add_legend(figure, panels[: len(report.metrics)], PRINT_FONT)
+    _add_legend(figure, list(panels.flat)[: len(report.metrics)], PRINT_FONT)
     return figure
 
 

@@ -54,7 +54,7 @@ class Line(Record):
 
 
 class Tested(Record):
-    """A test of a row against another, over what both have (`testing.compare`).
+    """A test of a row against another, over what both have (`testing.with_tests`).
 
     `difference` is the mean over queries of the row's value less the other's, `corrected` is p after Holm's correction
     over the rows of the column, and `runs` of the row were shared.

@@ -7,9 +7,9 @@ from typing import Any
 
 from semantic.config.schema import Config
 from semantic.config.sweep_schema import Published
-from semantic.report.experiments.marking import with_tests
 from semantic.report.experiments.planned import changed_since, finished_runs, row_groups
 from semantic.report.experiments.record import Line, Machine, Part, PublishedLine, Results, Value, Values
+from semantic.report.experiments.testing import with_tests
 from semantic.report.tables import Cell, Key, cells_of, dropped_of, floors_of, places_of, warnings_of
 from semantic.runs.grouping import Group
 from semantic.runs.plan import Plan

@@ -11,6 +11,7 @@ from semantic.runtime.errors import DataError
 
 CROWDED = 0.04
 """Points nearer than this share of the axis stand side by side at equal distances instead."""
+MOST_TICKS = 9
 OURS = "ours"
 
 
@@ -40,7 +41,6 @@ class Axis:
 
     label: str
     ticks: tuple[tuple[float, str], ...] | None  # None: where matplotlib finds them good
-    share: bool
     places: Mapping[float, float]
 
     def place(self, value: float) -> float:
@@ -75,11 +75,14 @@ def line_axis(result: ExperimentResult) -> Axis:
     span = (values[-1] - values[0]) or 1.0
     crowded = any(after - before < CROWDED * span for before, after in pairwise(values))
     label = key.rpartition(".")[2].replace("_", " ") + (", per cent" if share else "")
+    texts = [f"{scale * value:g}" for value in values]
     if crowded:
-        ticks = tuple((float(place), f"{scale * value:g}") for place, value in enumerate(values))
-        return Axis(f"{label} (not to scale)", ticks, share, {v: float(place) for place, v in enumerate(values)})
-    ticks = tuple((scale * value, f"{scale * value:g}") for value in values) if len(values) <= 9 else None
-    return Axis(label, ticks, share, {value: scale * value for value in values})
+        equal = [float(place) for place in range(len(values))]
+        return Axis(
+            f"{label} (not to scale)", tuple(zip(equal, texts, strict=True)), dict(zip(values, equal, strict=True))
+        )
+    places = {value: scale * value for value in values}
+    return Axis(label, tuple(zip(places.values(), texts, strict=True)) if len(values) <= MOST_TICKS else None, places)
 
 
 def line_series(result: ExperimentResult, metric: str, axis: Axis) -> list[Series]:
@@ -95,14 +98,13 @@ def line_series(result: ExperimentResult, metric: str, axis: Axis) -> list[Serie
         Series(name, tuple(_point(result, variant, metric, axis.place(at)) for at, variant in sorted(rows.items())))
         for name, rows in lines.items()
     ]
-    numbers = {_series_name(variant, point, key): 0 for variant, point in plan.points.items()}
-    numbers |= {name: number for number, name in enumerate(lines)}
+    names = list(lines)
     published: dict[tuple[str, int | None], list[PublishedLine]] = {}
     for one in result.results.published:
         if one.at is not None and metric in one.values:
-            of = None
-            if one.beside in plan.points:
-                of = numbers[_series_name(one.beside, plan.points[one.beside], key)]
+            beside = one.beside
+            name = _series_name(beside, plan.points[beside], key) if beside in plan.points and beside else None
+            of = names.index(name) if name in names else None
             published.setdefault(("" if of is not None else one.name, of), []).append(one)
     for (name, of), ones in published.items():
         points = sorted((one.at, one.values[metric]) for one in ones if one.at is not None)
