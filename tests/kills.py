@@ -69,6 +69,7 @@ DEEDS: Mapping[str, Deed] = {
     "compare": deed("compare", "runs/tiny/base/seed_0", "twin", "--turns", "3"),
     "judge": deed("judge", "runs/tiny/base/seed_0", "twin", "--out", "form", "--turns", "2"),
     "report judgements": deed("report", "judged", "--out", "judgements"),
+    "report experiment": deed("report", "tiny.yaml", "--out", "experiment", "--turns", "2"),
     "import": deed("import-released", "released.pth", "--out", "imported"),
     "recommend": deed(
         "recommend", "runs/tiny/base/seed_0", "--dialogue", "dialogue.json", "--html", "page.html", "--top", "3"

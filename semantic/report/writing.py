@@ -73,19 +73,17 @@ def check_folder(
         raise DataError(f"{folder}: expected a new or empty folder, or one with {what} in it, found {found}; {advice}")
 
 
-def gallery_store(result: ResultTable) -> tuple[Store | None, str]:
-    """The store that the first section's runs were evaluated on, or None and why the page has no gallery."""
-    section = result.sections[0]
-    path = Path(section.store)
-    if not path.is_dir():
-        return None, f"{path}: the runs' store is not there, so the page has no gallery"
+def gallery_store(store: Path, identity: str) -> tuple[Store | None, str]:
+    """The store in a folder, where it is the one of this identity that runs were evaluated on; or None and why not."""
+    if not store.is_dir():
+        return None, f"{store}: the runs' store is not there, so the page has no gallery"
     try:
-        store = open_store(path)
+        found = open_store(store)
     except UserError as error:
         return None, f"{error}; so the page has no gallery"
-    if store.identity != section.identity:
+    if found.identity != identity:
         return None, (
-            f"{path}: expected the store the runs were evaluated on ({section.identity[:8]}), found another one "
-            f"({store.identity[:8]}), so the page has no gallery"
+            f"{store}: expected the store the runs were evaluated on ({identity[:8]}), found another one "
+            f"({found.identity[:8]}), so the page has no gallery"
         )
-    return store, ""
+    return found, ""
