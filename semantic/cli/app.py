@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from semantic import __version__
-from semantic.cli import bench, cards, data, experiments, results, sweeping
+from semantic.cli import bench, cards, cases, data, experiments, results, sweeping
 from semantic.cli.console import err, out, print_any_character, print_line
 from semantic.cli.failures import PIPE_CLOSED, drop_output, failure, reader_is_gone
 from semantic.runtime.errors import INTERRUPTED
@@ -34,6 +34,9 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     sweeping.sweep,
     experiments.evaluate,
     results.report,
+    cases.analyse,
+    cases.compare,
+    cases.judge,
     results.recommend,
     cards.card,
     experiments.import_released,

@@ -55,8 +55,6 @@ ROWS = (
         f"{SLURM} --slurm-option time=tomorrow",
         "--slurm-option time=tomorrow: expected minutes, hours:minutes:seconds or days-hours, at most a year, got 'tomorrow'",
     ),
-    row(
-        "no job of a cluster at a time", f"{SLURM} --jobs 0", "Invalid value for '--jobs': ..."
-    ),
+    row("no job of a cluster at a time", f"{SLURM} --jobs 0", "Invalid value for '--jobs': ..."),
     row("a cluster's runs by a dry run", f"{SLURM} --dry-run", "", code=0, inside=no_commands),
 )
