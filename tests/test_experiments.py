@@ -26,7 +26,7 @@ BASES = (
 """Experiments of one run."""
 STUDIES = {
     "alpha": 5 * 5,
-    "components": 10 * 5,
+    "components": 9 * 5,
     "label_ratio": 7 * 5,
     "loss_ablation": 8 * 5,
     "mmd_v3": 5,
