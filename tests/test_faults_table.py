@@ -20,6 +20,7 @@ from tests.fault_rows import (
     settings,
     simulating,
     stores,
+    sweeping,
     training,
     training_inputs,
 )
@@ -32,6 +33,7 @@ TABLE = (
     dialogues,
     products,
     stores,
+    sweeping,
     settings,
     experiments,
     training,
