@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import result_tables  # of docs/
 from semantic.config.layers import experiments
 from semantic.config.loading import load_config
 from semantic.config.schema import SWEEP
@@ -140,3 +141,17 @@ def test_the_readmes_ablation_is_swept_and_reported(ablation, base):
     assert "What teacher and photos are worth" in reported
     assert "12 of 12 runs finished" in reported
     assert (folder / "report" / "figures" / "ablation.tiny.svg").is_file()
+
+
+def test_the_tables_of_the_notes_are_those_of_the_results(repository):
+    text = (repository / "experiments" / "README.md").read_text(encoding="utf-8")
+    files = {file.stem for file in (repository / "experiments" / "results").glob("*.json")}
+
+    assert files == {name for _, name in result_tables.TABLE.findall(text)} == {"label_ratio.simmc", "components.simmc"}
+    assert result_tables.with_tables(text) == text
+
+
+def test_the_notes_have_a_row_for_every_study(repository):
+    text = (repository / "experiments" / "README.md").read_text(encoding="utf-8")
+
+    assert all(f"| `{name}` |" in text for name in STUDIES)
