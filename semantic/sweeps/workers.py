@@ -17,8 +17,8 @@ from semantic.config.schema import Config
 from semantic.runtime.errors import FailedError
 from semantic.runtime.progress import Advance, Progress
 
-PRELOADED = ["semantic.training.loop"]
-"""Imported once, by the process that all cells' processes are forked from."""
+PRELOADED = ["semantic.training.loop", "torchvision", "torch._dynamo"]
+"""Imported once, by the process that all runs' processes are forked from; models and optimisers import the last two."""
 
 
 class CellFailure(FailedError):

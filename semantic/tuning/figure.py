@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from semantic.config.search_space import Parameter, Space
 from semantic.report.drawing import FONT_SIZE, SOFT, UNITS, Curve, draw, hue
@@ -16,8 +16,8 @@ from semantic.tuning.history import Row, short
 
 NAME = "trials"
 COLUMNS = 3
-LONGEST = 12
-"""Letters of a choice beneath its column."""
+LONGEST, LONGEST_TITLE = 10, 24
+"""Letters of a choice beneath its column, and of a field above its chart: wider text would take the charts' room."""
 
 
 def write_trials(found: Sequence[Row], space: Space, importances: Mapping[str, float], folder: Path) -> tuple[Path, ...]:
@@ -40,8 +40,8 @@ def trials_figure(found: Sequence[Row], space: Space, importances: Mapping[str, 
     for place, one in enumerate(space):
         axes = figure.add_subplot(grid[1 + place // columns, place % columns])
         _field(axes, one, found)
-        share = f", importance {importances[one.field]:.2f}" if one.field in importances else ""
-        _title(axes, f"{one.field.rpartition('.')[2]}{share}")
+        share = f"\nimportance {importances[one.field]:.2f}" if one.field in importances else ""
+        _title(axes, _cut(one.field.rpartition(".")[2], LONGEST_TITLE) + share)
     return figure
 
 
@@ -52,10 +52,12 @@ def _history(axes: Axes, found: Sequence[Row]) -> None:
     for row, value in zip(finished, best, strict=True):  # a staircase: the best value holds until a trial is better
         steps += [(row.number, steps[-1][1])] if steps else []
         steps.append((row.number, value))
+    if steps:
+        steps.append((max(row.number for row in found), steps[-1][1]))
     draw(axes, [Curve(steps)] if len(steps) > 1 else [], most_ticks=8)
     _dots(axes, [(row.number, row) for row in found])
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    _title(axes, "Validation NDCG@5, per cent, by trial: best so far (line), finished (dots), pruned (rings)")
+    _title(axes, "validation NDCG@5 in per cent, by trial: finished (dots), pruned (rings), best so far (line)")
 
 
 def _field(axes: Axes, one: Parameter, found: Sequence[Row]) -> None:
@@ -65,19 +67,23 @@ def _field(axes: Axes, one: Parameter, found: Sequence[Row]) -> None:
         _dots(axes, [(places[repr(row.values[one.field])], row) for row in found])
         axes.set_xlim(-0.5, len(places) - 0.5)
         axes.xaxis.set_major_locator(FixedLocator(list(range(len(places)))))
-        names = [short(choice) for choice in one.choices]
-        axes.set_xticklabels([visible(name if len(name) <= LONGEST else f"{name[:LONGEST]}…") for name in names], parse_math=False)
+        axes.set_xticklabels([visible(_cut(short(choice), LONGEST)) for choice in one.choices], parse_math=False)
         return
     if one.log:
         axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-        axes.tick_params(which="minor", length=0)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if one.high >= 100 * one.low else (1, 3), numticks=4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=one.integer))
     _dots(axes, [(row.values[one.field], row) for row in found])
 
 
 def _dots(axes: Axes, points: Sequence[tuple[float, Row]]) -> None:
     for finished, face, gid in ((False, "none", "pruned"), (True, hue(0), "finished")):
         shown = [(x, _per_cent(row)) for x, row in points if row.is_finished == finished]
+        if not shown:  # the layout takes an empty line for one at the figure's corner
+            continue
         axes.plot(
             [x for x, _ in shown],
             [y for _, y in shown],
@@ -90,6 +96,10 @@ def _dots(axes: Axes, points: Sequence[tuple[float, Row]]) -> None:
             clip_on=False,
             gid=gid,
         )
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _title(axes: Axes, text: str) -> None:

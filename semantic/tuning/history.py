@@ -12,7 +12,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from semantic.config.search_space import Space, label
-from semantic.tuning.trials import number_of
+from semantic.tuning.trials import HOW, number_of
 
 FEWEST = 4
 """Finished trials from which the importance of a field can be told."""
@@ -49,7 +49,7 @@ def rows(trials: Sequence[FrozenTrial], space: Space) -> list[Row]:
 
 
 def _row(one: FrozenTrial, space: Space) -> Row:
-    facts = one.user_attrs
+    facts = one.user_attrs.get(HOW, {})
     state = {
         TrialState.COMPLETE: "finished",
         TrialState.PRUNED: "failed" if facts.get("failed") else "pruned",

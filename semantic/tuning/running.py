@@ -76,6 +76,8 @@ class Search:
     ) -> None:
         self.sweep, self.space, self.trials, self.runs, self.seed = sweep, space, trials, runs, seed
         self.most, self.jobs, self.progress, self.ended = most, jobs, progress, ended
+        self.epochs = sweep.base.training.epochs
+        self.num_ended = 0  # trials, those of other processes included
         self.at_work: dict[int, AtWork] = {}
         self.threads, self.devices = machine_shares(jobs)
         self.said: set[str] = set()
@@ -84,7 +86,7 @@ class Search:
     def run(self) -> None:
         """Work until there is nothing more to begin, and all that was begun has ended. An interrupt gives trials back."""
         try:
-            with self.progress.bar("trials", self.most) as self.advance:
+            with self.progress.bar(f"{self.most} trials, epochs", self.most * self.epochs) as self.advance:
                 while self._fill() or self.at_work:
                     wait([one.process.line for one in self.at_work.values()])
                     for slot, one in list(self.at_work.items()):
@@ -121,7 +123,7 @@ class Search:
             self._fail(begun, " ".join(str(error).split("\n")[1:]).strip())
             return
         try:
-            self._mark(config, begun, "at work")
+            self._mark(config, begun, "begun")
             device = self.devices[slot % len(self.devices)] if self.devices else None
             process = CellProcess(config, self.runs, threads=self.threads, device=device, work=train_trial)
         except BaseException:
@@ -144,14 +146,13 @@ class Search:
     def _goes_on(self, one: AtWork, epoch: int, seconds: float, value: float | None, is_best: bool) -> bool:
         """Report a validation; whether the trial is to go on after it."""
         one.epochs, one.seconds = epoch, one.seconds + seconds
+        self._show()
         if value is None:
             return True
         one.values[epoch] = value
         one.best_epoch = epoch if is_best else one.best_epoch
-        if epoch not in one.begun.reported:
-            one.begun.trial.report(value, epoch)
-        if max(one.begun.reported, default=0) <= epoch < one.config.training.epochs:
-            one.is_pruned = one.begun.trial.should_prune()
+        is_last = epoch == one.config.training.epochs
+        one.is_pruned = self.trials.report(one.begun, value, epoch, is_last=is_last)
         return not one.is_pruned
 
     def _end(self, one: AtWork, error: BaseException | None, trace: str) -> None:
@@ -195,7 +196,13 @@ class Search:
         values = ", ".join(f"{key} {short(value)}" for key, value in begun.values.items())
         so_far = f" (best {100 * best[0].value:.1f}, trial {best[0].number})" if best and best[0].value is not None else ""
         self.progress.say(f"trial {begun.number}: {how}{so_far}; {values}")
-        self.advance(min(self.most, sum(row.has_ended for row in found)), self.most)
+        self.num_ended = sum(row.has_ended for row in found)
+        self._show()
+
+    def _show(self) -> None:
+        """Move the bar: an ended trial counts with all its epochs, however many it had."""
+        done = self.num_ended * self.epochs + sum(min(one.epochs, self.epochs) for one in self.at_work.values())
+        self.advance(min(done, self.most * self.epochs), self.most * self.epochs)
 
     def _mark(self, config: Config, begun: Begun, state: str) -> None:
         """Say in the run's folder that it is a trial, and how it stands."""

@@ -13,8 +13,12 @@ from semantic.config.sweep_schema import SearchSection
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """The distribution of each searched field."""
-    return {one.field: _distribution(one) for one in space}
+    """The distribution of each searched field, in an order of their own: that of the file changes nothing."""
+    return {one.field: _distribution(one) for one in _in_order(space)}
+
+
+def _in_order(space: Space) -> list[Parameter]:
+    return sorted(space, key=lambda one: one.field)
 
 
 def _distribution(one: Parameter) -> BaseDistribution:
@@ -46,7 +50,7 @@ def grid_point(space: Space, search: SearchSection, place: int) -> dict[str, Any
     """A point of the grid, by its place in an order that the seed draws."""
     index = int(np.random.default_rng(search.seed).permutation(grid_size(space))[place])
     point = {}
-    for one in reversed(space):
+    for one in _in_order(space):
         points = one.points() or ()
         index, here = divmod(index, len(points))
         point[one.field] = points[here]

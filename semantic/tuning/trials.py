@@ -4,7 +4,7 @@ import platform
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from semantic.tuning.studies import HEARTBEAT
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 """A trial whose training failed is told as pruned, with a note: so samplers learn to avoid its like."""
+
+BEGUN, HOW = "begun", "ended"
+"""Attributes of a trial: its folder's number, attempts and place; and what is known of it at its end."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Begun:
 
 def number_of(trial: FrozenTrial) -> int:
     """The number in the name of a trial's folder: its own, or that of the first of which it is a copy."""
-    return int(trial.user_attrs.get("number", trial.number))
+    return int(trial.user_attrs.get(BEGUN, {}).get("number", trial.number))
 
 
 class Trials:
@@ -92,7 +95,7 @@ class Trials:
             self._find_dead()
             trials = self.all()
             waiting = [one.number for one in trials if one.state == TrialState.WAITING]
-            at_work = [one for one in trials if one.state == TrialState.RUNNING and "place" in one.user_attrs]
+            at_work = [one for one in trials if one.state == TrialState.RUNNING and BEGUN in one.user_attrs]
             if len(at_work) + sum(one.state in ENDED for one in trials) >= most:
                 return None
             if not waiting and self.search.sampler == "grid":
@@ -114,42 +117,52 @@ class Trials:
         except BusyError:  # the first of which this is a copy lives after all
             self._put_back(trial.number)
             return None
-        before = frozen.user_attrs
-        attempts = 1 if len(reported) > before.get("reported", 0) else before.get("attempts", 0) + 1
+        before = frozen.user_attrs.get(BEGUN, {"reported": 0, "attempts": 0})
+        attempts = 1 if len(reported) > before["reported"] else before["attempts"] + 1
         said = {"number": known, "attempts": attempts, "reported": len(reported), "place": self.place}
-        for key, value in said.items():
-            trial.set_user_attr(key, value)
+        trial.set_user_attr(BEGUN, said)
         if self.pulse is not None:
             self.pulse.begin(self._id(trial.number))
         values = {one.field: one.value(trial.params[one.field]) for one in self.space}
         twin = next((one for one in self.all() if one.state in ENDED and one.params == trial.params), None)
         return Begun(trial, known, values, reported, attempts, twin, held)
 
+    def report(self, begun: Begun, value: float, epoch: int, *, is_last: bool) -> bool:
+        """Report a validation, once; whether the trial is to be pruned after it."""
+        with _replaced():
+            if epoch not in begun.reported:
+                begun.trial.report(value, epoch)
+            # One that was reported before and is not the latest was not pruned then.
+            if not is_last and epoch >= max(begun.reported, default=0):
+                return begun.trial.should_prune()
+        return False
+
     def put_back(self, begun: Begun, *, counted: bool) -> None:
         """Give a trial back to the queue; `counted` says that this was an attempt."""
-        if not counted:
-            begun.trial.set_user_attr("attempts", begun.attempts - 1)
         self._leave(begun)
-        self._put_back(begun.trial.number)
+        with _replaced():
+            if not counted:
+                said = begun.trial.user_attrs[BEGUN]
+                begun.trial.set_user_attr(BEGUN, said | {"attempts": begun.attempts - 1})
+            self._put_back(begun.trial.number)
         begun.held.close()
 
     def end(self, begun: Begun, value: float | None, **facts: Any) -> None:
-        """End a trial, with its value; None where it was pruned or failed. `facts` are kept as its attributes."""
-        for key, fact in facts.items():
-            begun.trial.set_user_attr(key, fact)
+        """End a trial, with its value; None where it was pruned or failed. `facts` are kept with it."""
         self._leave(begun)
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-        # One that was taken for dead has a copy, which finds the finished run.
-        self.study.tell(begun.trial, value, state, skip_if_finished=True)
+        with _replaced():
+            begun.trial.set_user_attr(HOW, facts)
+            self.study.tell(begun.trial, value, state)
         begun.held.close()
 
     def _find_dead(self) -> None:
         """Put trials back into the queue whose process has ended."""
         for one in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            place = one.user_attrs.get("place")
+            place = one.user_attrs.get(BEGUN, {}).get("place")
             if place == self.place or (place is None and self.is_local):
                 try:
-                    with claim(self.folder / f"trial-{number_of(one)}"):
+                    with claim(self.folder / f"trial-{number_of(one)}"), _replaced():
                         self._put_back(one.number)
                 except BusyError:
                     continue
@@ -158,10 +171,7 @@ class Trials:
             optuna.storages.fail_stale_trials(self.study)
 
     def _put_back(self, number: int) -> None:
-        try:
-            self.storage.set_trial_state_values(self._id(number), TrialState.WAITING)
-        except UpdateFinishedTrialError:  # it has a copy, which is in the queue
-            return
+        self.storage.set_trial_state_values(self._id(number), TrialState.WAITING)
 
     def _leave(self, begun: Begun) -> None:
         if self.pulse is not None:
@@ -175,6 +185,13 @@ class Trials:
 def claim_study(folder: Path) -> Iterator[None]:
     """Hold the study of an experiment's folder, after other processes of this machine."""
     with claim(folder / "tune", lambda _: None):
+        yield
+
+
+@contextmanager
+def _replaced() -> Iterator[None]:
+    """A block on a trial that another machine may have taken for dead: its copy in the queue goes on with the run."""
+    with suppress(UpdateFinishedTrialError):
         yield
 
 

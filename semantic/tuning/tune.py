@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semantic.config.loading import together
 from semantic.config.search_space import Space, read_space
 from semantic.config.sweeps import Sweep, read_sweep
 from semantic.datasets.store.store import open_store
+from semantic.runs.folder import RunError
 from semantic.runtime.files import remove_leftovers
 from semantic.runtime.progress import Progress
 from semantic.sweeps.cells import faults_of_data
@@ -18,6 +20,9 @@ from semantic.tuning.history import Row, importances, rows
 from semantic.tuning.running import Search
 from semantic.tuning.studies import FILE, identity, lasting_storage, open_study
 from semantic.tuning.trials import Trials, claim_study
+
+if TYPE_CHECKING:
+    import optuna
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,16 @@ def open_search(experiment: str, overrides: Sequence[str] = ()) -> tuple[Sweep, 
     return sweep, space
 
 
+def _check_new(study: "optuna.Study", folder: Path) -> None:
+    """RunError where a study without trials would begin in the folders of another's."""
+    found = [] if study.get_trials(deepcopy=False) else sorted(folder.glob("trial-*"))
+    if found:
+        raise RunError(
+            f"{found[0]}: expected no trial there yet, for the study has none, found one of another study; give another "
+            "experiment (--set experiment=NAME), or that study's --storage"
+        )
+
+
 def tune(
     experiment: str,
     overrides: Sequence[str] = (),
@@ -86,6 +101,7 @@ def tune(
     with claim_study(folder):
         remove_leftovers(folder / FILE)
         study, opened = open_study(sweep.name, storage, folder, identity(sweep.base, search, space, store.identity))
+        _check_new(study, folder)
     epochs, seed = sweep.base.training.epochs, sweep.cells[0].config.seed
     with (
         lasting_storage("--storage" if storage else str(folder / FILE)),
