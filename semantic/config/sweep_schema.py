@@ -1,11 +1,12 @@
 """The sections of an experiment's file that say which runs it has, what its report shows and what is searched."""
 
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError, field_validator, model_validator
 
 from semantic.config.describing import fault_line, shortened
 from semantic.config.schema import Name, NaturalInt, Section, Seed
@@ -85,13 +86,23 @@ class ReportSection(Section):
     notes: tuple[str, ...] = Field((), description="sentences beneath the table")
 
 
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a number")
+    return value
+
+
+Number = Annotated[float, PlainValidator(_number)]
+"""A number as it is written: an integer stays one."""
+
+
 class SearchedValues(Section):
     """The values a searched field may take: a range of numbers, both ends included. An integer field draws integers."""
 
-    low: int | float = Field(description="smallest")
-    high: int | float = Field(description="largest")
+    low: Number = Field(description="smallest")
+    high: Number = Field(description="largest")
     log: bool = Field(False, description="drawn by its logarithm")
-    step: Annotated[int | float, Field(gt=0)] | None = Field(
+    step: Number | None = Field(
         None, description="distance of the values drawn; null: any number, and every integer"
     )
 
@@ -103,6 +114,8 @@ class SearchedValues(Section):
             raise ValueError(f"low: expected more than 0 beside log, got {self.low:g}")
         if self.log and self.step is not None:
             raise ValueError(f"step: expected none beside log, got {self.step:g}")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"step: expected more than 0, got {self.step:g}")
         if self.step is not None:
             low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
             if (high - low) % step:
