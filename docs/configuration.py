@@ -1,6 +1,6 @@
 """The page of every configuration field, made from the pydantic models: its key, type, default and meaning."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -10,9 +10,18 @@ from pydantic.fields import FieldInfo
 
 from semantic.config.registry import MODELS, find_model
 from semantic.config.schema import Config
+from semantic.config.sweep_schema import Published, ReportSection, SearchedValues, SearchSection, SweepSections
 
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 PRIMITIVES = {int: "integer", float: "number", str: "text", bool: "true or false", NoneType: "null", Any: "any"}
+SEVERAL_RUNS: dict[str, type[BaseModel]] = {
+    "": SweepSections,
+    "report": ReportSection,
+    "report.published": Published,
+    "search": SearchSection,
+    "search.space": SearchedValues,
+}
+"""Key -> the section that it holds."""
 
 
 def configuration_page() -> str:
@@ -29,6 +38,17 @@ def configuration_page() -> str:
         "",
     ]
     lines += _section(Config, "", 3, leave_out=("model",))
+    lines += [
+        "## An experiment of several runs",
+        "",
+        "Beside the fields of a run, and `base`, the experiment that a file lies over.",
+        "",
+    ]
+    for key, section in SEVERAL_RUNS.items():
+        lines += [f"### `{key}`", "", _first_line(section), ""] if key else []
+        lines += _rows(
+            _row(section, f"{key}." if key else "", name) for name in section.model_fields if name not in SEVERAL_RUNS
+        )
     for name in MODELS:
         model = find_model(name).Config
         lines += [f"## The model `{name}`", "", _first_line(model), ""]
@@ -55,17 +75,29 @@ def _section(section: type[BaseModel], prefix: str, level: int, leave_out: tuple
             rows.append((f"{prefix}{name}.kind", kinds, f"`{default}`", "which of the sections below this is"))
             inner += [(one, f"{prefix}{name}.", f"`{prefix}{name}` of kind `{_kind(one)}`") for one in sections]
             continue
-        rows.append((f"{prefix}{name}", shown_type(field), _default(field), _description(section, name)))
+        rows.append(_row(section, prefix, name))
     if rows:
-        yield from ("| field | type | default | |", "|---|---|---|---|")
-        for key, kind, default, text in rows:
-            cells = (f"`{key}`", kind, default, text)
-            yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-        yield ""
+        yield from _rows(rows)
     for one, path, title in inner:
         kind = ("kind",) if " of kind " in title else ()
         yield from (f"{'#' * level} {title}", "", _first_line(one), "")
         yield from _section(one, path, level, kind)
+
+
+Cells = tuple[str, str, str, str]
+"""Of a field: its key, type, default and meaning."""
+
+
+def _row(section: type[BaseModel], prefix: str, name: str) -> Cells:
+    field = section.model_fields[name]
+    return f"{prefix}{name}", shown_type(field), _default(field), _description(section, name)
+
+
+def _rows(rows: Iterable[Cells]) -> Iterator[str]:
+    yield from ("| field | type | default | |", "|---|---|---|---|")
+    for key, *cells in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{key}`", *cells)) + " |"
+    yield ""
 
 
 def _kind(section: type[BaseModel]) -> str:

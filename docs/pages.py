@@ -50,6 +50,7 @@ def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
         {"Start": "index.md"},
         {"Architecture": "architecture.md"},
         {"What is promised": "promises.md"},
+        {"On a cluster": "cluster.md"},
         {"Configuration": "configuration.md"},
         {"Contributing": "contributing.md"},
         {"Changelog": "changelog.md"},

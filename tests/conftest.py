@@ -22,7 +22,7 @@ install_import_hook(
     "beartype.beartype",
 )
 
-pytest_plugins = ["tests.worlds", "tests.commands"]
+pytest_plugins = ["tests.worlds", "tests.commands", "tests.slurm"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -18,6 +18,7 @@ import torch
 import yaml
 
 from semantic.datasets.store.store import open_store
+from tests.case_files import write_answers
 from tests.forked import Ended, run
 from tests.released import released_state
 from tests.worlds import STATELESS, colour_features, tiny_values
@@ -64,10 +65,17 @@ DEEDS: Mapping[str, Deed] = {
         "evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--seen", "keep", "--out", "evaluated", "--overwrite"
     ),
     "report": deed("report", "runs", "--out", "report", "--turns", "2"),
+    "analyse": deed("analyse", "runs/tiny/base/seed_0"),
+    "compare": deed("compare", "runs/tiny/base/seed_0", "twin", "--turns", "3"),
+    "judge": deed("judge", "runs/tiny/base/seed_0", "twin", "--out", "form", "--turns", "2"),
+    "report judgements": deed("report", "judged", "--out", "judgements"),
+    "report experiment": deed("report", "tiny.yaml", "--out", "experiment", "--turns", "2"),
     "import": deed("import-released", "released.pth", "--out", "imported"),
     "recommend": deed(
         "recommend", "runs/tiny/base/seed_0", "--dialogue", "dialogue.json", "--html", "page.html", "--top", "3"
     ),
+    "card of a run": deed("card", "runs/tiny/base/seed_0"),
+    "card of a store": deed("card", "store"),
 }
 GONE_ON = {
     "simulate": "found files in it",
@@ -97,6 +105,9 @@ def make_shop(folder: Path) -> Path:
     (folder / "released.pth").symlink_to(file)
     done(*TRAIN)
     done("evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--seen", "keep", "--out", "evaluated")
+    shutil.copytree(folder / "runs" / "tiny" / "base" / "seed_0", folder / "twin")
+    done("judge", "runs/tiny/base/seed_0", "twin", "--out", "judged", "--turns", "2")
+    write_answers(folder / "judged", "Ann", {"1": "A", "2": "tie"})
     return folder
 
 

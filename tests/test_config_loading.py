@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from semantic.config.describing import describe_config
 from semantic.config.errors import ConfigError
-from semantic.config.layers import experiments
 from semantic.config.loading import dump_config, load_config, make_config, read_config, read_slots
 from semantic.config.registry import find_model
 from tests.configurations import faults_of, written
@@ -202,13 +201,6 @@ def test_a_recorded_configuration_that_does_not_read_is_named(tmp_path):
         read_config(Path(written(tmp_path, "- 1")))
     with pytest.raises(ConfigError, match=r"mine.yaml: 1 fault\n  model.dims: no such key"):
         read_config(Path(written(tmp_path, "model: {dims: 3}")))
-
-
-def test_every_shipped_experiment_loads_and_opens_with_what_it_shows(repository):
-    assert {file.stem for file in (repository / "experiments").glob("*.yaml")} == set(experiments())
-    for name in experiments():
-        assert load_config(name).experiment == name
-        assert (repository / "experiments" / f"{name}.yaml").read_text(encoding="utf-8").startswith("#")
 
 
 def test_an_experiment_is_named_by_its_file_unless_it_names_itself(tmp_path):

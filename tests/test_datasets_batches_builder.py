@@ -154,6 +154,37 @@ def test_a_photo_that_is_missing_is_left_out_of_a_turn(shop, build):
     assert read(contexts) == [[([1], [p for p in images.tolist() if p not in masked])]]
 
 
+@pytest.mark.parametrize("what", ["photos", "product_text", "dialogue_text"])
+def test_what_is_hidden_is_in_no_batch_and_all_else_is_as_before(shop, pieces, features, build, what):
+    whole = build()
+    builder = BatchBuilder(shop, pieces, features, context_turns=5, photos_per_turn=5, pad=PAD, hidden=(what,))
+    builder = pickle.loads(pickle.dumps(builder))  # as a worker process gets it
+    rows, candidates = np.arange(5), np.arange(15).reshape(5, 3)
+    expected, batch = (one.batch(rows, candidates, candidates % 3 == 0) for one in (whole, builder))
+
+    def has_turns(batch: Batch) -> bool:
+        return bool(batch.contexts.turn_keep.any())
+
+    def has_photos(batch: Batch) -> bool:
+        shown = bool((batch.contexts.turn_photos != NONE).any()), bool(len(batch.contexts.photos))
+        products = bool(batch.products.has_photo.any()), bool(batch.products.photos.any())
+        assert len({*shown, *products}) == 1
+        return shown[0]
+
+    def has_words(batch: Batch) -> bool:
+        return bool(batch.products.keep.any())
+
+    parts = {"photos": has_photos, "product_text": has_words, "dialogue_text": has_turns}
+    assert all(held(expected) for held in parts.values())
+    assert {name for name, held in parts.items() if not held(batch)} == {what}
+    assert torch.equal(batch.contexts.turns, expected.contexts.turns)
+    assert torch.equal(batch.contexts.state_tokens, expected.contexts.state_tokens)
+    assert torch.equal(batch.candidates, expected.candidates)
+    assert batch.products.photos.shape == expected.products.photos.shape
+    assert batch.products.photos.dtype == expected.products.photos.dtype
+    assert len(batch.products.tokens) == len(expected.products.tokens)
+
+
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_candidates_point_at_their_products(shop, pieces, build, data):

@@ -6,9 +6,12 @@ import pytest
 
 from tests.commands import forking
 from tests.fault_rows import (
+    cards,
+    clusters,
     dialogues,
     evaluating,
     experiments,
+    judging,
     preparing,
     products,
     recommending,
@@ -36,7 +39,10 @@ TABLE = (
     resuming,
     evaluating,
     reporting,
+    judging,
     recommending,
+    clusters,
+    cards,
 )
 ROWS: tuple[Row, ...] = tuple(row for rows in TABLE for row in rows.ROWS)
 

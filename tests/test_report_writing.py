@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,11 @@ def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_run(folder)
     return table(load_runs([folder]))
+
+
+def store_of(result):
+    """The store for the gallery of a table's first section."""
+    return gallery_store(Path(result.sections[0].store), result.sections[0].identity)
 
 
 def content(folder):
@@ -90,7 +96,7 @@ def test_the_gallery_is_of_the_store_the_runs_were_evaluated_on(tmp_path, monkey
     write_store(tmp_path / "shop")
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "runs")
-    assert gallery_store(table(load_runs(["runs"])))[0].path.name == "shop"
+    assert store_of(table(load_runs(["runs"])))[0].path.name == "shop"
 
     manifest = json.loads((tmp_path / "shop" / "manifest.json").read_text())
     (tmp_path / "shop" / "manifest.json").write_text(json.dumps(sealed(manifest | {"slots": [*"abc"]})))
@@ -109,11 +115,11 @@ def test_a_store_that_is_not_there_or_damaged_is_no_gallery_and_said(tmp_path, m
     write_run(tmp_path / "runs")
     result = table(load_runs(["runs"]))
     (tmp_path / "shop" / "manifest.json").write_text("{")
-    store, said = gallery_store(result)
+    store, said = store_of(result)
     assert (store, said.endswith("so the page has no gallery")) == (None, True)
     assert said.startswith("shop/manifest.json: expected")
     (tmp_path / "shop").rename(tmp_path / "moved")
-    assert gallery_store(result) == (None, "shop: the runs' store is not there, so the page has no gallery")
+    assert store_of(result) == (None, "shop: the runs' store is not there, so the page has no gallery")
 
 
 def test_two_reports_do_not_write_into_one_folder_at_once(result, tmp_path):

@@ -1,5 +1,6 @@
 """Batches of a store's examples, built from memory-mapped arrays."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from mmap import mmap
 from pathlib import Path
@@ -30,10 +31,22 @@ class BatchBuilder:
 
     `photos` is the array a product's photo (or feature row) is read from. A turn shows at most `photos_per_turn` photos,
     the first ones; a context is the `context_turns` merged turns before the recommendation, left-padded.
+
+    Nothing of what is `hidden` is in any batch: without "photos" no product has one and no turn shows one, without
+    "product_text" and "dialogue_text" products and turns have no word pieces. Of `photos` the type and the row's shape alone are
+    then read.
     """
 
     def __init__(
-        self, store: Store, pieces: Pieces, photos: np.ndarray, *, context_turns: int, photos_per_turn: int, pad: int
+        self,
+        store: Store,
+        pieces: Pieces,
+        photos: np.ndarray,
+        *,
+        context_turns: int,
+        photos_per_turn: int,
+        pad: int,
+        hidden: Collection[str] = (),
     ) -> None:
         self.store = store
         self.pieces = pieces
@@ -41,6 +54,7 @@ class BatchBuilder:
         self.context_turns = context_turns
         self.photos_per_turn = photos_per_turn
         self.pad = pad
+        self.hidden = frozenset(hidden)
 
     def __getstate__(self) -> dict[str, Any]:
         """For worker processes: a memory map goes as its file's name, not as a copy of its content."""
@@ -87,10 +101,10 @@ class BatchBuilder:
         at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state reads as one
         with every slot unset, so whether its example counts as labelled is decided before (`data.unannotated`).
         """
-        shown = np.where((shown != NONE) & self.store.has_photo[shown], shown, NONE).astype(np.int64)
+        shown = np.where((shown != NONE) & self.has_photo(shown), shown, NONE).astype(np.int64)
         pictures, picture = np.unique(shown[shown != NONE], return_inverse=True)
         shown[shown != NONE] = picture
-        tokens, keep = self._tokens(pieces)
+        tokens, keep = self._tokens(self._visible(pieces, "dialogue_text"))
         values, values_keep = self._tokens(self.pieces.values[np.maximum(states, 0)], trim=False)
         return Contexts(
             tokens,
@@ -103,15 +117,22 @@ class BatchBuilder:
         )
 
     def products(self, ids: np.ndarray) -> Products:
-        tokens, keep = self._tokens(self.pieces.products[ids])
-        return Products(tokens, keep, self.photo_rows(ids), torch.from_numpy(np.asarray(self.store.has_photo[ids])))
+        tokens, keep = self._tokens(self._visible(self.pieces.products[ids], "product_text"))
+        return Products(tokens, keep, self.photo_rows(ids), torch.from_numpy(self.has_photo(ids)))
+
+    def has_photo(self, ids: np.ndarray) -> np.ndarray:
+        """Whether the model is shown a photo of each of these products."""
+        held = np.asarray(self.store.has_photo[ids])
+        return np.zeros_like(held) if "photos" in self.hidden else held
 
     def photo_rows(self, ids: np.ndarray) -> Tensor:
-        """The pictures or features of the products `ids`.
+        """The pictures or features of the products `ids`; zeros where photos are hidden.
 
         Raises:
             DataError: a feature that is no number, or none that float32 holds.
         """
+        if "photos" in self.hidden:
+            return torch.from_numpy(np.zeros((len(ids), *self.photos.shape[1:]), self.photos.dtype))
         rows = np.ascontiguousarray(self.photos[ids])
         if rows.dtype.kind == "f":
             with np.errstate(over="ignore"):
@@ -137,6 +158,10 @@ class BatchBuilder:
         shown = np.full(present.shape, NONE, dtype=np.int64)
         shown[present] = self.store.turn_image_values[(start[:, None] + place)[present]]
         return shown
+
+    def _visible(self, pieces: np.ndarray, kind: str) -> np.ndarray:
+        """The word pieces of texts of a kind, none where it is hidden."""
+        return np.full_like(pieces, NONE) if kind in self.hidden else pieces
 
     def _tokens(self, pieces: np.ndarray, *, trim: bool = True) -> tuple[Tensor, Tensor]:
         keep = pieces != NONE

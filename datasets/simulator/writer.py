@@ -115,3 +115,12 @@ class MmdWriter:
 
 def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def is_simulated(root: Path) -> bool:
+    """Whether the files of a dataset are the simulator's, by the addresses of its photos; False where they are gone."""
+    try:
+        with (root / "url2img.txt").open("rb") as stream:
+            return stream.read(len(ADDRESS)) == ADDRESS.encode()
+    except OSError:
+        return False

@@ -47,7 +47,7 @@ def cached_rows(
             doing = "write"
             file.parent.mkdir(parents=True, exist_ok=True)
             with claim(
-                file, lambda holder: progress.say(f"{what}: waiting for {holder}, which computes them ({file})")
+                file, lambda holder: progress.note(f"{what}: waiting for {holder}, which computes them ({file})")
             ):
                 damage = _damage(file, header, whole)  # another process may have made it meanwhile
                 if damage is not None:

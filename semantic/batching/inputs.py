@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from semantic.config.schema import Hidden
 from semantic.encoders.image import Backbone
 
 
@@ -29,6 +30,7 @@ class InputSpec:
     turn_tokens: int = 30
     product_tokens: int = 30
     value_tokens: int = 6
+    hidden: tuple[Hidden, ...] = ()  # what batches hold nothing of: `data.hidden` of the run
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def open_batches(
 ) -> BatchBuilder:
     """A builder of batches of a store's examples, with the word pieces and photos that `inputs` asks for.
 
-    Without `dialogues` the store's own turns are not read, for a caller who brings turns of another kind.
+    Without `dialogues` the store's own turns are not read, for a caller who brings turns of another kind. What `spec.hidden`
+    names is in no batch, and features of hidden photos are neither computed nor read.
 
     Raises:
         UserError: there is no tokenizer.
@@ -57,6 +58,7 @@ def open_batches(
         context_turns=spec.context_turns,
         photos_per_turn=spec.photos_per_turn,
         pad=spec.pad,
+        hidden=spec.hidden,
     )
 
 
@@ -65,6 +67,9 @@ def _photos(store: Store, spec: InputSpec, inputs: Inputs, device: torch.device,
     source = inputs.photos
     if source is None:
         return np.zeros((store.num_products, 0), dtype=np.float32)
+    if "photos" in spec.hidden and source != "pictures":
+        width = source.features if isinstance(source, Backbone) else spec.image_features
+        return np.zeros((0, width or 0), dtype=np.float32)
     if isinstance(source, Backbone):
         return photo_features(source.to(device), store, device, progress)
     if isinstance(source, Path):

@@ -143,7 +143,7 @@ def scoring(subject: Subject, scale: Scale) -> Iterator[Line]:
 def features(subject: Subject, cached: Subject | None, scale: Scale) -> Iterator[Line]:
     """Photos a second through the backbone and from the cache; `cached` is a subject whose features are."""
     backbone, store = backbone_of(subject.model), subject.store
-    if backbone is None:
+    if backbone is None or subject.photos == "no photos":
         return
     backbone.eval()
     rows = np.resize(np.flatnonzero(store.has_photo), scale.photos)

@@ -111,7 +111,9 @@ def view_store(store: Store, folder: Path) -> Store:
 
 
 def frozen(config: Config) -> Config | None:
-    """The configuration with a frozen backbone, whose features are cached; None where they are already, or given."""
+    """The configuration with a frozen backbone, whose features are cached; None where they are already, given or hidden."""
+    if "photos" in config.data.hidden:
+        return None
     fields = config.model_dump(mode="json")
     image = fields["model"].get("image", {})
     if not {"frozen", "batch_norm"} <= image.keys() or config.model.features_file is not None:
@@ -134,10 +136,10 @@ class Subject:
     @property
     def photos(self) -> str:
         """Where photo vectors come from, in words."""
+        if "photos" in self.builder.hidden or not self.builder.photos.shape[1]:
+            return "no photos"
         if self.builder.photos.dtype == np.uint8:
             return "backbone trained"
-        if not self.builder.photos.shape[1]:
-            return "no photos"
         return "cached features" if backbone_of(self.model) is not None else "features from a file"
 
     @cached_property

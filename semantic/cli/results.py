@@ -2,39 +2,120 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semantic.cli.arguments import Run
+from semantic.cli.arguments import Overrides, Run
 from semantic.cli.console import err, out, print_line, progress
+from semantic.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semantic.report.experiments.results import ExperimentResult
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders that hold runs.", show_default=False)],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="EXPERIMENT|RUNS...",
+            help="An experiment (its YAML file, its name, or its folder of runs), folders of runs, or a judges' form.",
+            show_default=False,
+        ),
+    ],
+    overrides: Overrides = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder of all runs, for an experiment's name or file.", show_default="runs")
+    ] = None,
     folder: Annotated[
-        Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex and table.csv.")
+        Path, typer.Option("--out", help="Folder for report.html, figures/, table.md, table.tex, table.csv and more.")
     ] = Path("report"),
     turns: Annotated[int, typer.Option(help="Number of test turns in the gallery.", min=0)] = 12,
-    seed: Annotated[int, typer.Option(help="Seed that draws the random turns of the gallery.", min=0)] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="Seed that draws the random turns of the gallery, or the resamples of judgements.", min=0),
+    ] = 0,
     overwrite: Annotated[
         bool, typer.Option(help="Write into a folder that holds other files than a report's.")
     ] = False,
 ) -> None:
-    """The table of runs in the terminal, as Markdown, LaTeX and CSV, and an HTML page with curves and a gallery."""
+    """The table of an experiment with the published values beside, or of any runs: in the terminal, as Markdown, LaTeX and CSV,
+    figures, and an HTML page with curves and a gallery.
+
+    Of the folder of a form for judges (`semantic judge`): who wins how often, and how far the judges agree.
+    """
+    from semantic.cli.cases import report_judgements
+    from semantic.report.cases.answers import is_judge_folder
+    from semantic.report.writing import check_folder
+
+    folders = list(map(Path, what))
+    if any(map(is_judge_folder, folders)):
+        report_judgements(folders, folder, seed=seed, overwrite=overwrite)
+        return
+    check_folder(folder, overwrite)
+    found = _experiment(what, overrides or (), runs)
+    if found is None:
+        files, without = _report_of_runs(folders, folder, turns, seed, overwrite)
+    else:
+        files, without = _report_of_experiment(found, folder, turns, seed, overwrite)
+    if without:
+        print_line(without, err)
+    print_line("written: " + ", ".join(map(str, files)))
+
+
+def _experiment(what: "Sequence[str]", overrides: "Sequence[str]", runs: Path | None) -> "ExperimentResult | None":
+    """The results of what is an experiment: its name or file, or a folder with its plan. None for other folders."""
+    from semantic.config.layers import experiments
+    from semantic.config.sweeps import load_sweep
+    from semantic.report.experiments.results import experiment_result
+    from semantic.runs.plan import Plan, read_plan
+
+    first = what[0]
+    if all(Path(one).is_dir() for one in what):
+        if overrides or runs is not None:
+            option = "--set" if overrides else "--runs"
+            raise DataError(f"{option}: expected an experiment's name or file, which it is for, got the folder {first}")
+        plan = read_plan(Path(first)) if len(what) == 1 else None
+        return None if plan is None else experiment_result(plan, Path(first))
+    (absent, *_) = (one for one in what if not Path(one).is_dir())
+    if not absent.endswith((".yaml", ".yml")) and absent not in experiments():
+        known = ", ".join(experiments())
+        raise DataError(
+            f"{absent}: expected a folder of runs, a YAML file, or an experiment ({known}), found none of these"
+        )
+    if len(what) > 1:
+        raise DataError(f"report: expected one experiment, or folders of runs, got {absent} among {len(what)}")
+    sweep = load_sweep(first, overrides)
+    configs = {cell.config.variant: cell.config for cell in reversed(sweep.cells)}
+    return experiment_result(Plan.of(sweep), (runs or Path("runs")) / sweep.name, configs)
+
+
+def _report_of_experiment(
+    result: "ExperimentResult", folder: Path, turns: int, seed: int, overwrite: bool
+) -> tuple[list[Path], str]:
+    from semantic.report.experiments.printing import print_results
+    from semantic.report.experiments.writing import write_experiment_report
+    from semantic.report.writing import gallery_store
+
+    print_results(result.results, out)
+    first = next(iter(result.groups.values())).runs[0].summary
+    store, without = gallery_store(Path(first.store), first.identity)
+    return write_experiment_report(result, store, folder, turns=turns, seed=seed, overwrite=overwrite), without
+
+
+def _report_of_runs(runs: list[Path], folder: Path, turns: int, seed: int, overwrite: bool) -> tuple[list[Path], str]:
     from semantic.report.printing import print_table
     from semantic.report.tables import table
-    from semantic.report.writing import check_folder, gallery_store, write_report
+    from semantic.report.writing import gallery_store, write_report
     from semantic.runs.reading import load_runs, unfinished_runs
 
-    check_folder(folder, overwrite)
     result = table(load_runs(runs), unfinished_runs(runs))
     print_table(result, out)
-    store, without = gallery_store(result)
-    if store is None:
-        print_line(without, err)
-    files = write_report(result, store, folder, turns=turns, seed=seed, overwrite=overwrite)
-    print_line("written: " + ", ".join(map(str, files)))
+    first = result.sections[0]
+    store, without = gallery_store(Path(first.store), first.identity)
+    return write_report(result, store, folder, turns=turns, seed=seed, overwrite=overwrite), without
 
 
 def recommend(

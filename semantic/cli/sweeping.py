@@ -8,19 +8,27 @@ import typer
 from semantic.cli.arguments import Experiment, Overrides
 from semantic.cli.console import err, out, print_line, progress
 from semantic.cli.failures import failure
-from semantic.runtime.errors import FailedError
+from semantic.runtime.errors import FailedError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semantic.config.sweeps import Cell, Sweep
     from semantic.sweeps.running import SweepResult
+    from semantic.sweeps.slurm import Submission
 
 
 def sweep(
     experiment: Experiment,
     overrides: Overrides = None,
-    jobs: Annotated[int, typer.Option(help="Runs at work at a time; they share out the cores and GPUs.", min=1)] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Runs at work at a time; here they share out the cores and GPUs.",
+            show_default="1; with --slurm all",
+            min=1,
+        ),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(help="Only these runs: 3/16 is the third of sixteen parts.", show_default="all"),
@@ -29,21 +37,41 @@ def sweep(
         bool, typer.Option("--dry-run", help="Print the runs and what they are likely to cost; start none.")
     ] = False,
     runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="Submit the runs to the SLURM cluster here, an array with a job a run.")
+    ] = False,
+    slurm_options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slurm-option",
+            metavar="KEY=VALUE",
+            help="An option of sbatch, e.g. partition=gpu, gpus-per-node=1, time=8:00:00. Repeatable.",
+            show_default="time=4:00:00",
+        ),
+    ] = None,
 ) -> None:
     """Train every run of an experiment: variants, axes, seeds and folds. The same command goes on where it stopped."""
     from semantic.sweeps.cells import open_sweep, shard_of
     from semantic.sweeps.running import run_sweep
+    from semantic.sweeps.slurm_options import parse_options
 
+    options = parse_options(slurm_options or ())
+    if slurm_options and not slurm:
+        raise UserError("--slurm-option: expected it beside --slurm, found it alone")
     opened = open_sweep(experiment, overrides or (), runs)
     cells = shard_of(opened.cells, shard)
     for line in opened.left_out:
         print_line(line)
     if dry_run:
-        _print_plan(opened, cells, runs, jobs)
+        _print_plan(opened, cells, runs, jobs or (max(1, len(cells)) if slurm else 1))
         return
     print_line(f"{opened.name}: {_counted(len(cells), 'run')} in {runs / opened.name}")
-    result = run_sweep(opened, cells, runs=runs, jobs=jobs, progress=progress())
-    _print_result(result, len(cells))
+    if slurm:
+        from semantic.sweeps.slurm import submit_sweep
+
+        _print_submission(submit_sweep(opened, cells, options, runs=runs, at_once=jobs))
+    else:
+        _print_result(run_sweep(opened, cells, runs=runs, jobs=jobs or 1, progress=progress()), len(cells))
     words = " ".join([experiment, *(f"--set {one}" for one in overrides or ())])
     print_line(f"report: semantic report {words}" + (f" --runs {runs}" if runs != Path("runs") else ""))
 
@@ -89,9 +117,21 @@ def _print_result(result: "SweepResult", count: int) -> None:
         found = failure(error)
         if found is None:
             out.print(trace, markup=False, highlight=False)
-        print_line(f"{cell.name}: {found[0] if found else error!r}", err)
+        print_line(f"{cell.name}: {repr(error) if found is None else found[0]}", err)
     if result.failed:
         raise FailedError(f"sweep: expected every run to finish, found {_counted(len(result.failed), 'run')} failed")
+
+
+def _print_submission(submission: "Submission") -> None:
+    """Which runs went to the cluster, as which jobs."""
+    for number, cell in submission.queued.items():
+        print_line(f"{cell.name}: queued before, as job {number}")
+    for number, cell in submission.jobs.items():
+        print_line(f"{cell.name}: job {number}")
+    print_line(
+        f"{_counted(len(submission.jobs), 'run')} submitted, {len(submission.queued)} queued before, "
+        f"{len(submission.before)} finished; logs in {submission.logs}"
+    )
 
 
 def _counted(number: int, what: str) -> str:

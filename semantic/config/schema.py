@@ -1,9 +1,17 @@
 """The fields of a run's configuration, typed and documented. A model adds its own: see `ModelConfig`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    field_validator,
+    model_validator,
+)
 
 MOST = 1_000_000
 """The largest number of a field: of things, or of anything measured. More is a slip, and would only fail much later."""
@@ -23,6 +31,8 @@ Name = Annotated[str, Field(pattern=r"^[\w][\w.+,=-]*$", max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Precision = Annotated[Literal["no", "bf16"], BeforeValidator(lambda value: "no" if value is False else value)]
 """YAML reads a bare `no` as false."""
+Hidden = Literal["photos", "product_text", "dialogue_text"]
+"""What an ablation can hide from every model."""
 
 
 WITHOUT_EFFECT = frozenset({"training.workers", "evaluation.batch_size", "evaluation.product_batch_size"})
@@ -115,6 +125,18 @@ class DataConfig(Section):
     slot_words: dict[str, str] = Field(
         default_factory=dict, description="own schema: slot -> words its key is embedded as"
     )
+    hidden: tuple[Hidden, ...] = Field(
+        (),
+        description="what no model is shown, for ablations: photos (of turns and products), product_text, dialogue_text",
+    )
+
+    @field_validator("hidden")
+    @classmethod
+    def _something_of_products_stays(cls, hidden: tuple[Hidden, ...]) -> tuple[Hidden, ...]:
+        """Each once and in one order, so that equal settings are equal values."""
+        if {"photos", "product_text"} <= {*hidden}:
+            raise ValueError("photos or product_text to stay, as nothing else tells products apart")
+        return tuple(name for name in get_args(Hidden) if name in hidden)
 
 
 class TextSource(Section):

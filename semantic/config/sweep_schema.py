@@ -35,7 +35,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise ValueError(f"seeds like 0-4 or 0,3,7-9, at most {MOST_SEEDS:,} of them")
         seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds):
-        raise ValueError("each seed once")
+        raise ValueError("a seed or more, each once")
     return tuple(seeds)
 
 
@@ -75,7 +75,7 @@ class ReportSection(Section):
     )
     axis: str | None = Field(None, description="the line's axis; null: the first one that varies")
     metrics: tuple[MetricName, ...] = Field(
-        ("ndcg@5",), description="what the figure draws, and what is compared first", min_length=1
+        ("ndcg@5",), description="what the figure draws, and what is compared first"
     )
     protocol: Literal["standard", "released"] = Field(
         "released", description="the published values' protocol, which the figure draws"
@@ -84,6 +84,13 @@ class ReportSection(Section):
     source: str = Field("", description="where the published values are from")
     published: tuple[Published, ...] = Field((), description="published rows")
     notes: tuple[str, ...] = Field((), description="sentences beneath the table")
+
+    @field_validator("metrics")
+    @classmethod
+    def _not_none(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        if not metrics:
+            raise ValueError("a metric or more")
+        return metrics
 
 
 def _number(value: Any) -> int | float:
@@ -200,10 +207,10 @@ class SweepSections(Section):
     def _range(cls, seeds: Any) -> Any:
         if isinstance(seeds, str):
             return parse_seeds(seeds)
-        if isinstance(seeds, list) and not seeds:
-            raise ValueError("a seed or more, got none")
-        if isinstance(seeds, tuple | list) and len(set(map(repr, seeds))) < len(seeds):
-            raise ValueError("each seed once")
+        if not isinstance(seeds, tuple):
+            raise ValueError("a list of seeds, or a range like 0-4")
+        if not seeds or len(set(map(repr, seeds))) < len(seeds):
+            raise ValueError("a seed or more, each once")
         return seeds
 
     @field_validator("folds", mode="after")
@@ -219,7 +226,7 @@ class SweepSections(Section):
         if not isinstance(variants, Mapping):
             return variants
         if not variants:
-            raise ValueError("a variant or more, got none")
+            raise ValueError("expected a variant or more, got none")
         return {name: {} if changes is None else changes for name, changes in variants.items()}
 
 

@@ -1,6 +1,7 @@
 """An experiment's file as its runs: named variants and axes over a base, each with several seeds and folds."""
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,8 @@ from semantic.config.sweep_schema import ReportSection, SearchSection, SweepSect
 from semantic.config.values import dotted
 
 MOST_CELLS = 10_000
-WHEN = "when"
-"""Key of a variant: the values of the base with which it exists."""
+WHEN, NOT = "when", ".not"
+"""Key of a variant: the values of the base, one or a list of them, with which it exists; below a key, those with which not."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,10 @@ def _variants(
             faults.append(f"variants.{name}.{WHEN}: expected {{field: value}}, got {shortened(repr(conditions))}")
             continue
         unmet = [
-            f"{key} is {known.get(key)!r}"
+            f"{key.removesuffix(NOT)} is {json.dumps(known.get(key.removesuffix(NOT)))}"
             for key, wanted in dotted(conditions).items()
-            if known.get(key) not in (wanted if isinstance(wanted, list) else [wanted])
+            if (known.get(key.removesuffix(NOT)) in (wanted if isinstance(wanted, list) else [wanted]))
+            == key.endswith(NOT)
         ]
         if unmet and base is not None:
             left_out.append(f"{name}: left out, for {' and '.join(unmet)}")

@@ -13,6 +13,7 @@ from semantic.batching.inputs import InputSpec
 from semantic.batching.opening import products_digest
 from semantic.config.registry import find_model
 from semantic.config.schema import Config
+from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store
 from semantic.dst.schema import UNSET, SlotSchema
 from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
@@ -65,7 +66,7 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
         return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
     words: tuple[int, ...] = ()
-    if model.uses_catalogue_words:
+    if model.uses_catalogue_words and "product_text" not in data.hidden:
         found = np.unique(tokenise(tokenizer, store.product_texts, data.product_tokens))
         words = tuple(int(word) for word in found if word >= 0)
     return InputSpec(
@@ -86,6 +87,7 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
         turn_tokens=data.turn_tokens,
         product_tokens=data.product_tokens,
         value_tokens=data.value_tokens,
+        hidden=data.hidden,
     )
 
 
@@ -102,12 +104,21 @@ def slot_schema(config: Config, store: Store) -> SlotSchema:
 
 
 def _texts(config: Config, store: Store, schema: SlotSchema, held_out: np.ndarray | None) -> Iterator[str]:
-    """What a vocabulary is trained on: slot words, product texts, and the turns of dialogues that are not held out."""
+    """What a vocabulary is trained on: slot words, product texts, and the turns of dialogues that are not held out.
+
+    Hidden texts are left out. The values of these dialogues' states stand for their turns: states are read all the same.
+    """
     yield from (*schema.words, UNSET)
-    yield from store.all_texts("products", "text")
+    if "product_text" not in config.data.hidden:
+        yield from store.all_texts("products", "text")
     if held_out is None:
         splits = [store.split(name) for name in (config.data.valid, config.data.test)]
         held_out = np.concatenate([store.example_turns[split.start : split.stop, 0] for split in splits])
     read = np.ones(len(store.dialogue_turns), dtype=bool)
     read[held_out] = False
-    yield from itertools.compress(store.all_texts("turns", "text"), np.repeat(read, store.dialogue_turns).tolist())
+    turns = np.repeat(read, store.dialogue_turns)
+    if "dialogue_text" not in config.data.hidden:
+        yield from itertools.compress(store.all_texts("turns", "text"), turns.tolist())
+    else:
+        said = np.unique(store.turn_states[turns])
+        yield from (store.state_values[row] for row in said[said != NONE].tolist())

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from huggingface_hub import ModelCard, PyTorchModelHubMixin, snapshot_download
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_file
@@ -20,7 +20,7 @@ from semantic.config.errors import ConfigError
 from semantic.config.registry import find_model
 from semantic.config.schema import MOST, ModelConfig
 from semantic.models.hub import check_place
-from semantic.runtime.digests import SEAL, file_digest, is_broken, with_seal
+from semantic.runtime.digests import SEAL, file_digest, is_broken, with_seal, with_text_seal
 from semantic.runtime.errors import UserError
 from semantic.runtime.files import replacing, write_text
 from semantic.runtime.reading import ReadingError, check_readable, parse_json, read_text
@@ -35,7 +35,25 @@ class ModelError(UserError):
     """A saved model that cannot be read. The message says where, what was expected and what was found."""
 
 
-class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=["conversational-recommendation"]):
+CARD = """
+---
+{{ card_data }}
+---
+
+Weights of `semantic`, which load by `semantic.Model.from_pretrained`, given this folder or its name on the hub.
+
+`semantic card RUN` writes in the place of this file what a run's model is, what it learned from, and how it ranks.
+"""
+"""What lies beside weights as README.md until somebody writes a card of them."""
+
+
+class SavedModel(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="semantic",
+    tags=["conversational-recommendation"],
+    model_card_template=CARD,
+):
     """A module made from a `ModelConfig` and an `InputSpec`, with `save_pretrained`, `from_pretrained` and `push_to_hub`."""
 
     config: ModelConfig
@@ -64,6 +82,10 @@ class SavedModel(nn.Module, PyTorchModelHubMixin, library_name="semantic", tags=
             write_text(save_directory / "config.json", json.dumps(with_seal(description), indent=1))
             if tokenizer is not None:
                 write_text(save_directory / TOKENIZER, tokenizer)
+
+    def generate_model_card(self, *arguments: Any, **named: Any) -> ModelCard:
+        """The card of weights alone, by its seal known as one that may be replaced."""
+        return ModelCard(with_text_seal(str(super().generate_model_card(*arguments, **named))))
 
     def _tensors(self) -> dict[str, Tensor]:
         """The state, a tensor that has several names under its first.

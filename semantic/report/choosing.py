@@ -24,12 +24,16 @@ def choose(queries: Sequence[dict[str, Any]], turns: int, seed: int = 0) -> list
         (ordered[::-1], third, "among the worst"),
         (pool, turns - 2 * third, "drawn at random"),
     ):
-        chosen += [(query, why) for query in _take(candidates, wanted, taken)]
+        chosen += [(query, why) for query in take(candidates, wanted, taken)]
     return chosen
 
 
-def _take(queries: Sequence[dict[str, Any]], wanted: int, taken: set[tuple[int, int]]) -> list[dict[str, Any]]:
-    """The first `wanted` queries that are not taken, those of dialogues not shown yet before the others."""
+def take(queries: Sequence[dict[str, Any]], wanted: int, taken: set[tuple[int, int]]) -> list[dict[str, Any]]:
+    """The first `wanted` queries that are not in `taken`, those of dialogues not shown yet before the others; they are added
+    to it.
+
+    A query has `dialogue_row` and `turn`, by which it is known.
+    """
     result: list[dict[str, Any]] = []
     for repeat in (False, True):
         for query in queries:

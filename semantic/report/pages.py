@@ -15,6 +15,7 @@ from semantic.report.figures import loss_terms, validation_curves
 from semantic.report.gallery import Bubble, Exhibit, Showcase
 from semantic.report.svg import inline_svg
 from semantic.report.tables import SEEN, ResultTable, short
+from semantic.runs.grouping import Group
 from semantic.runs.reading import Run
 from semantic.runs.summary import COMPARED, PROTOCOLS
 from semantic.runtime.claims import claim
@@ -38,8 +39,8 @@ def report_page(result: ResultTable, store: Store | None, turns: int = 12, seed:
     """
     if not result.sections:
         raise DataError("report: expected at least one run, found none")
-    shown, exhibits = _gallery(result, store, turns, seed)
-    validation = validation_curves(result.groups)
+    best = result.sections[0].best("variant")
+    shown, exhibits = gallery(result.groups[best.title].runs if best is not None else (), store, turns, seed)
     return render(
         "report.html",
         title=" and ".join(dict.fromkeys(group.runs[0].summary.experiment for group in result.groups.values())),
@@ -47,11 +48,7 @@ def report_page(result: ResultTable, store: Store | None, turns: int = 12, seed:
         protocols=PROTOCOLS,
         compared=COMPARED,
         seen=SEEN,
-        colours={title: number for number, title in enumerate(result.groups)},
-        validation=inline_svg(line_chart(validation), "validation NDCG@5 by epoch", "validation")
-        if validation
-        else None,
-        terms={title: _term_panels(group.runs, colour) for colour, (title, group) in enumerate(result.groups.items())},
+        training=training_curves(result.groups),
         shown=shown,
         exhibits=exhibits,
     )
@@ -192,9 +189,9 @@ def duration(seconds: int | float) -> str:
     return " ".join(parts)
 
 
-def _gallery(result: ResultTable, store: Store | None, turns: int, seed: int) -> tuple[Run | None, list[Exhibit]]:
-    best = result.sections[0].best("variant")
-    for run in result.groups[best.title].runs if best is not None and store is not None else ():
+def gallery(runs: Sequence[Run], store: Store | None, turns: int, seed: int) -> tuple[Run | None, list[Exhibit]]:
+    """The first of the runs that kept its queries, and `turns` of them as shown; none without a store or such a run."""
+    for run in runs if store is not None else ():
         queries = run.queries(CHOICE_COLUMNS)
         if queries and store is not None:
             numbered = [query | {"row": row} for row, query in enumerate(queries)]
@@ -204,6 +201,18 @@ def _gallery(result: ResultTable, store: Store | None, turns: int, seed: int) ->
             pairs = zip(whole, chosen, strict=True)
             return run, [showcase.exhibit(query, why, run.context_turns, run.explanations) for query, (_, why) in pairs]
     return None, []
+
+
+def training_curves(groups: Mapping[str, Group]) -> dict[str, Any]:
+    """What `parts.training` shows of groups of runs by title: validation, each term of the loss, a colour a group."""
+    validation = validation_curves(groups)
+    return {
+        "colours": {title: number for number, title in enumerate(groups)},
+        "validation": inline_svg(line_chart(validation), "validation NDCG@5 by epoch", "validation")
+        if validation
+        else None,
+        "terms": {title: _term_panels(group.runs, colour) for colour, (title, group) in enumerate(groups.items())},
+    }
 
 
 def _term_panels(runs: Sequence[Run], colour: int) -> list[dict[str, Any]]:

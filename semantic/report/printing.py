@@ -9,7 +9,7 @@ from semantic.report.tables import SEEN, Cell, ResultTable
 from semantic.runs.summary import PROTOCOLS
 
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line
-PLAIN = {SEEN: "+", "±": "+-"}
+PLAIN = {SEEN: "+", "±": "+-", "≈": "~"}
 """What stands for signs that a terminal's encoding lacks."""
 
 

@@ -77,8 +77,7 @@ def _of_page(attribute: str, value: str, name: str) -> str:
         return f"{name}-{value}"
     if attribute == "href":
         return value.replace("#", f"#{name}-")
-    if attribute == "clip-path":
-        return value.replace("url(#", f"url(#{name}-")
+    value = value.replace("url(#", f"url(#{name}-")  # clip paths, and the hatches of bars
     for colour, variable in VARIABLES.items():
         value = value.replace(colour, f"var({variable})")
     return value

@@ -143,7 +143,7 @@ def table(runs: Sequence[Run], unfinished: Sequence[Path] = ()) -> ResultTable:
     for group in groups:
         one = group.runs[0].summary
         members.setdefault((one.identity, one.split, group.queries), []).append(group)
-    places = _places(list(members.values()))
+    places = places_of(list(members.values()))
     names = [group.name for group in groups]
     titles = {
         id(group): group.name if names.count(group.name) == 1 else f"{group.name} ({place})"
@@ -152,9 +152,11 @@ def table(runs: Sequence[Run], unfinished: Sequence[Path] = ()) -> ResultTable:
     }
     sections = [_section(own, place, titles) for place, own in zip(places, members.values(), strict=True)]
     by_title = {titles[id(group)]: group for own in members.values() for group in own}
-    warnings += [line for title, group in by_title.items() for line in _warnings(title, group)]
+    warnings += [
+        line for title, group in by_title.items() for line in (*warnings_of(title, group), *_missing(title, group))
+    ]
     warnings += [f"{visible(str(path))}: not finished, left out." for path in unfinished]
-    notes = _notes(sections) + [line for title, group in by_title.items() for line in _dropped(title, group)]
+    notes = _notes(sections) + [line for title, group in by_title.items() for line in dropped_of(title, group)]
     return ResultTable(_frame(sections), tuple(sections), by_title, tuple(notes), tuple(warnings))
 
 
@@ -168,7 +170,7 @@ def _section(groups: Sequence[Group], place: str, titles: dict[int, str]) -> Sec
             label=group.name if several else group.variant,
             kind="variant",
             runs=len(group.runs),
-            cells=_cells(group.runs),
+            cells=cells_of(group.runs),
             title=titles[id(group)],
             size=group.size,
             seeds=len(group.seeds),
@@ -179,7 +181,7 @@ def _section(groups: Sequence[Group], place: str, titles: dict[int, str]) -> Sec
         )
         for number, group in enumerate(groups)
     ]
-    rows += _floors([run for group in groups for run in group.runs])
+    rows += floors_of([run for group in groups for run in group.runs])
     metrics = tuple(
         metric
         for metric in dict.fromkeys(metric for _, metric in rows[0].cells)
@@ -190,7 +192,7 @@ def _section(groups: Sequence[Group], place: str, titles: dict[int, str]) -> Sec
     return Section(one.store, one.identity, one.split, place, metrics, tuple(rows), p_values, comparison.note)
 
 
-def _cells(runs: Sequence[Run]) -> dict[Key, Cell]:
+def cells_of(runs: Sequence[Run]) -> dict[Key, Cell]:
     """Of each metric that all runs have: the mean of its means over the runs on each set of queries, the deviation over runs."""
     cells = {}
     for protocol in PROTOCOLS:
@@ -204,7 +206,7 @@ def _cells(runs: Sequence[Run]) -> dict[Key, Cell]:
     return cells
 
 
-def _floors(runs: Sequence[Run]) -> list[Row]:
+def floors_of(runs: Sequence[Run]) -> list[Row]:
     """The floors that every set of queries has, each metric over these sets: of one set, the mean over its runs."""
     sets: dict[str, list[Run]] = {}
     for run in runs:
@@ -224,7 +226,7 @@ def _floors(runs: Sequence[Run]) -> list[Row]:
     return rows
 
 
-def _places(sections: Sequence[Sequence[Group]]) -> list[str]:
+def places_of(sections: Sequence[Sequence[Group]]) -> list[str]:
     """The heading of each section: the store, the split or folds, the number of queries, and more where two were alike."""
     stores: dict[str, set[str]] = {}
     for groups in sections:
@@ -274,7 +276,8 @@ def _notes(sections: Sequence[Section]) -> list[str]:
     return notes
 
 
-def _dropped(title: str, group: Group) -> list[str]:
+def dropped_of(title: str, group: Group) -> list[str]:
+    """What was left out of a group's training because it is evaluated, as a note."""
     train, valid = ([getattr(run.summary.dropped, side) for run in group.runs] for side in ("train", "valid"))
     if not any(train + valid):
         return []
@@ -284,7 +287,8 @@ def _dropped(title: str, group: Group) -> list[str]:
     ]
 
 
-def _warnings(title: str, group: Group) -> list[str]:
+def warnings_of(title: str, group: Group) -> list[str]:
+    """What a reader of a group's numbers must know: dialogues seen before, ties, a log that was cut off."""
     found = []
     if group.seen:
         train, valid = ([getattr(run.summary.seen, side) for run in group.runs] for side in ("train", "valid"))
@@ -298,10 +302,15 @@ def _warnings(title: str, group: Group) -> list[str]:
             f"{title}: in {100 * tie_rate:.1f}% of queries a product that is right ties with one that is wrong; "
             "the released protocol counts such ties as won."
         )
-    for seed, folds in group.missing.items():
-        found.append(f"{title}: seed {seed} lacks fold {', '.join(map(str, folds))} of {group.num_folds}.")
     return found + [
         f"{visible(str(run.path / 'metrics.jsonl'))}: half a last line, left out." for run in group.runs if run.is_torn
+    ]
+
+
+def _missing(title: str, group: Group) -> list[str]:
+    return [
+        f"{title}: seed {seed} lacks fold {', '.join(map(str, folds))} of {group.num_folds}."
+        for seed, folds in group.missing.items()
     ]
 
 

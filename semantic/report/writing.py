@@ -46,37 +46,44 @@ def write_report(
     return [folder / name for name in (*texts, "report.html")]
 
 
-def check_folder(folder: Path, overwrite: bool = False) -> None:
-    """DataError where a report may not be written into a folder (`write_report`)."""
+def check_folder(
+    folder: Path,
+    overwrite: bool = False,
+    *,
+    mark: str = MARK,
+    what: str = "a report",
+    page: str = "report.html",
+    forced: bool = True,
+) -> None:
+    """DataError where a result may not be written into a folder: one that is neither new nor empty, and lacks the `mark` that
+    `what` leaves in its folder; or where something else stands in the place of its `page`. A command that can be `forced`
+    has --overwrite.
+    """
     if not folder.exists() or (folder.is_dir() and overwrite):
         return
-    if (folder / MARK).is_file():
-        check_page(folder / "report.html")
+    if (folder / mark).is_file():
+        check_page(folder / page)
         return
     held = (
-        sorted(one.name for one in folder.iterdir() if not one.name.startswith(f".{MARK}")) if folder.is_dir() else []
+        sorted(one.name for one in folder.iterdir() if not one.name.startswith(f".{mark}")) if folder.is_dir() else []
     )
     if held or not folder.is_dir():
         found = f"one that holds {held[0]}" + (f" and {len(held) - 1} more" if held[1:] else "") if held else "a file"
-        advice = "give another --out, or --overwrite" if held else "give another --out"
-        raise DataError(
-            f"{folder}: expected a new or empty folder, or one with a report in it, found {found}; {advice}"
-        )
+        advice = "give another --out" + ", or --overwrite" * bool(held and forced)
+        raise DataError(f"{folder}: expected a new or empty folder, or one with {what} in it, found {found}; {advice}")
 
 
-def gallery_store(result: ResultTable) -> tuple[Store | None, str]:
-    """The store that the first section's runs were evaluated on, or None and why the page has no gallery."""
-    section = result.sections[0]
-    path = Path(section.store)
-    if not path.is_dir():
-        return None, f"{path}: the runs' store is not there, so the page has no gallery"
+def gallery_store(store: Path, identity: str) -> tuple[Store | None, str]:
+    """The store in a folder, where it is the one of this identity that runs were evaluated on; or None and why not."""
+    if not store.is_dir():
+        return None, f"{store}: the runs' store is not there, so the page has no gallery"
     try:
-        store = open_store(path)
+        found = open_store(store)
     except UserError as error:
         return None, f"{error}; so the page has no gallery"
-    if store.identity != section.identity:
+    if found.identity != identity:
         return None, (
-            f"{path}: expected the store the runs were evaluated on ({section.identity[:8]}), found another one "
-            f"({store.identity[:8]}), so the page has no gallery"
+            f"{store}: expected the store the runs were evaluated on ({identity[:8]}), found another one "
+            f"({found.identity[:8]}), so the page has no gallery"
         )
-    return store, ""
+    return found, ""

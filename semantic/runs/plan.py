@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from semantic.config.sweep_schema import ReportSection
 from semantic.config.sweeps import Sweep
-from semantic.runs.folder import RunFolder
 from semantic.runs.reading import read_bytes
 from semantic.runs.summary import Count, Record, Word, fault
 from semantic.runtime.claims import claim
@@ -50,6 +49,8 @@ class Plan(Record):
     @classmethod
     def of(cls, sweep: Sweep) -> "Plan":
         """The plan of a sweep's cells."""
+        from semantic.runs.folder import RunFolder  # with torch, which those who read a plan have no need of
+
         root = Path(sweep.name)
         runs = []
         for cell in sweep.cells:

@@ -126,28 +126,37 @@ class Run:
         return read_columns(self.path / QUERIES, columns)
 
     def query_values(self, protocol: str, metric: str) -> pd.Series:
-        """A metric of each query by (dialogue row, turn row); empty where the run kept no such file.
+        """A metric of each query by (dialogue row, turn row); empty where the run kept no such file (`query_table`)."""
+        return self.query_table([(protocol, metric)])[f"{protocol}/{metric}"]
+
+    def query_table(self, metrics: Sequence[tuple[str, str]]) -> pd.DataFrame:
+        """Metrics, each a (protocol, metric), of each query by (dialogue row, turn row), in columns "protocol/metric"; empty
+        where the run kept no such file.
 
         Raises:
-            DataError: a query is there twice, or the metric's mean is not the summary's.
+            DataError: a query is there twice, or a metric's mean is not the summary's.
         """
-        keys, column = ["dialogue_row", "turn"], f"{protocol}/{metric}"
+        keys = ["dialogue_row", "turn"]
+        columns = {f"{protocol}/{metric}": (protocol, metric) for protocol, metric in metrics}
         if not self.has_queries:
-            return pd.Series([], index=pd.MultiIndex.from_arrays([[], []], names=keys), dtype=float, name=column)
+            return pd.DataFrame(
+                [], index=pd.MultiIndex.from_arrays([[], []], names=keys), columns=[*columns], dtype=float
+            )
         file = self.path / QUERIES
-        frame = pd.DataFrame(read_columns(file, [*keys, column])).set_index(keys)
+        frame = pd.DataFrame(read_columns(file, [*keys, *columns])).set_index(keys)
         if frame.index.has_duplicates:
             dialogue, turn = frame.index[frame.index.duplicated()][0]
             raise DataError(
                 f"{file}: expected each query once, found that of dialogue row {dialogue}, turn {turn} twice"
             )
-        mean, expected = fmean(frame[column]), self.summary.protocols[protocol][metric]
-        if not math.isclose(mean, expected, rel_tol=0, abs_tol=1e-6):
-            raise DataError(
-                f"{file}: expected the queries of {SUMMARY} beside it, whose mean {metric} ({protocol}) is "
-                f"{expected:.6f}, found a mean of {mean:.6f}"
-            )
-        return frame[column]
+        for column, (protocol, metric) in columns.items():
+            mean, expected = fmean(frame[column]), self.summary.protocols[protocol][metric]
+            if not math.isclose(mean, expected, rel_tol=0, abs_tol=1e-6):
+                raise DataError(
+                    f"{file}: expected the queries of {SUMMARY} beside it, whose mean {metric} ({protocol}) is "
+                    f"{expected:.6f}, found a mean of {mean:.6f}"
+                )
+        return frame
 
     def whole_queries(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """What a page shows of the queries in these rows: which they are, positives, best products, explanations."""
@@ -171,11 +180,12 @@ def product_column(title: str, source: str) -> str:
     return f"explain/{title}/top/{source}"
 
 
-def load_runs(paths: Iterable[Path | str]) -> list[Run]:
+def load_runs(paths: Iterable[Path | str], *, also: str = "") -> list[Run]:
     """The finished runs in the given folders, each a run or a parent of runs; ordered by name, seed and fold.
 
     A run that several paths lead to is there once. What `semantic evaluate` left inside a run counts where it is named
-    itself. Links to folders are followed.
+    itself. Links to folders are followed. `also` is what else the
+    caller takes, for the message.
 
     Raises:
         DataError: a folder holds no finished run (the message says how to resume an unfinished one) or cannot be read,
@@ -185,10 +195,10 @@ def load_runs(paths: Iterable[Path | str]) -> list[Run]:
     for path in map(Path, paths):
         files = [folder / SUMMARY for folder, names in _folders(path) if SUMMARY in names]
         if not files:
-            raise DataError(_nothing_finished(path))
+            raise DataError(_nothing_finished(path, also))
         for file in files:
             if file.parent.resolve() not in runs:
-                runs[file.parent.resolve()] = Run(file.parent, parse_summary(read_bytes(file), file))
+                runs[file.parent.resolve()] = read_run(file.parent)
 
     def place(run: Run) -> tuple[Any, ...]:
         one = run.summary
@@ -196,6 +206,11 @@ def load_runs(paths: Iterable[Path | str]) -> list[Run]:
         return one.experiment, one.variant, one.store, one.split, one.seed, fold, str(run.path)
 
     return sorted(runs.values(), key=place)
+
+
+def read_run(folder: Path) -> Run:
+    """The finished run in a folder. DataError where its summary cannot be read or is not one."""
+    return Run(folder, parse_summary(read_bytes(folder / SUMMARY), folder / SUMMARY))
 
 
 def unfinished_runs(paths: Iterable[Path | str]) -> list[Path]:
@@ -246,8 +261,8 @@ def _folders(path: Path) -> Iterator[tuple[Path, set[str]]]:
         yield Path(folder), everything
 
 
-def _nothing_finished(path: Path) -> str:
-    expected = f"{path}: expected a run's folder with its {SUMMARY}, or a parent of such folders, found"
+def _nothing_finished(path: Path, also: str) -> str:
+    expected = f"{path}: expected a run's folder with its {SUMMARY}, or a parent of such folders{also}, found"
     if not path.is_dir():
         return f"{expected} no folder"
     started = unfinished_runs([path])

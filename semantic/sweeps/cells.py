@@ -1,7 +1,7 @@
 """A sweep before it starts: what is wrong with it, which cells are to do, and what they are likely to cost."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -9,7 +9,7 @@ from typing import Literal
 
 from semantic.batching.examples import select_examples
 from semantic.config.loading import together
-from semantic.config.schema import Config
+from semantic.config.schema import Config, DataConfig
 from semantic.config.sweeps import Cell, Sweep, read_sweep
 from semantic.datasets.store.store import open_store
 from semantic.runs.folder import RunError, RunFolder
@@ -96,18 +96,15 @@ def shard_of(cells: Sequence[Cell], shard: str | None) -> list[Cell]:
 
 def faults_of_data(configs: Sequence[Config]) -> list[str]:
     """What is wrong with the stores that cells read, and with their examples; each once."""
-    checks: dict[str, Callable[[], object]] = {}
+    distinct: dict[str, tuple[DataConfig, int]] = {}
     for config in configs:
         data = config.data.model_copy(update={"fold": config.data.fold.model_copy(update={"index": 0})})
         seed = config.seed if data.subset_seed is None else 0
-        checks.setdefault(
-            f"{seed} {data.model_dump_json()}",
-            lambda data=data, seed=seed: select_examples(open_store(data.store), data, seed),
-        )
+        distinct.setdefault(f"{seed} {data.model_dump_json()}", (data, seed))
     faults: dict[str, None] = {}
-    for check in checks.values():
+    for data, seed in distinct.values():
         try:
-            check()
+            select_examples(open_store(data.store), data, seed)
         except UserError as error:
             faults[str(error)] = None
     return list(faults)

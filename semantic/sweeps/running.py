@@ -68,6 +68,7 @@ class _Work:
         self.epochs = 0
         self.said: set[str] = set()
         self.threads, self.devices = machine_shares(jobs)
+        self.worked: set[str] = set()  # cells that did something: others were finished meanwhile
 
     def all(self, cells: Sequence[Cell]) -> None:
         """Train these cells, the first ones first."""
@@ -98,9 +99,11 @@ class _Work:
             if kind == "say" and said[0] not in self.said:
                 self.said.add(said[0])
                 self.progress.say(f"{cell.name}: {said[0]}")
-            elif kind == "bar" and said[0].startswith("epoch ") and said[1] == said[2]:
-                self.epochs = min(self.epochs + 1, self.num_epochs)
-                self.advance(self.epochs, self.num_epochs)
+            elif kind == "bar":
+                self.worked.add(cell.name)
+                if said[0].startswith("epoch ") and said[1] == said[2]:
+                    self.epochs = min(self.epochs + 1, self.num_epochs)
+                    self.advance(self.epochs, self.num_epochs)
             elif kind == "ended":
                 del self.at_work[slot]
                 process.stop()
@@ -111,7 +114,9 @@ class _Work:
             self.result.busy.append((cell, str(error)))
         elif error is not None:
             self.result.failed.append((cell, error, trace))
-            self.progress.say(f"{cell.name}: failed: {error or type(error).__name__}")
+            self.progress.say(f"{cell.name}: failed; the others go on")
+        elif cell.name not in self.worked:
+            self.result.before.append(cell)
         else:
             self.result.finished.append(cell)
             (run,) = load_runs([RunFolder.of(cell.config, self.runs).path])

@@ -136,7 +136,8 @@ ROWS = (
     yaml(
         "an environment's variable",
         "experiment: ${HOME}",
-        "tiny.yaml: 1 fault\n  experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, got '${HOME}'",
+        "tiny.yaml: 1 fault\n  experiment: expected a name of letters, digits and _ . + - , =, which begins with a letter, a digit or _, "
+        "got '${HOME}'",
     ),
     yaml(
         "a hundred faults",

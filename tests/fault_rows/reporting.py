@@ -22,12 +22,68 @@ ROWS = (
     row(
         "report nothing",
         "report nowhere",
-        "nowhere: expected a run's folder with its summary.json, or a parent of such folders, found no folder",
+        "nowhere: expected a folder of runs, a YAML file, or an experiment (...quickstart...), found none of these",
     ),
     row(
         "report a file",
+        "report dialogue.json",
+        "dialogue.json: expected a folder of runs, a YAML file, or an experiment (...), found none of these",
+    ),
+    row(
+        "report an experiment's file that is not there",
+        "report nowhere.yaml",
+        "experiment nowhere.yaml: expected a YAML file, got none there",
+    ),
+    row(
+        "report an experiment without runs",
+        "report tiny.yaml --runs elsewhere",
+        "elsewhere/tiny: expected a finished run of the experiment or more, found none of 1: base, seed 0 (not begun); "
+        "`semantic sweep` runs them",
+    ),
+    row(
+        "report an experiment whose only run is not finished",
         "report tiny.yaml",
-        "tiny.yaml: expected a run's folder with its summary.json, or a parent of such folders, found no folder",
+        "runs/tiny: expected a finished run of the experiment or more, found none of 1: base, seed 0 (epoch 2 of 2, not "
+        "evaluated); `semantic sweep` runs them",
+        remove(f"{RUN}/summary.json"),
+    ),
+    row(
+        "report an experiment by a metric that runs have not",
+        "report tiny.yaml --set report.metrics=[ndcg@7]",
+        "tiny: report.metrics: expected one of precision@5, ..., found ndcg@7",
+    ),
+    row(
+        "report a folder of runs with an override",
+        "report runs --set seed=1",
+        "--set: expected an experiment's name or file, which it is for, got the folder runs",
+    ),
+    row(
+        "report a folder of runs with another folder of runs",
+        "report runs/tiny --runs elsewhere",
+        "--runs: expected an experiment's name or file, which it is for, got the folder runs/tiny",
+    ),
+    row(
+        "report runs and an experiment",
+        "report runs tiny.yaml",
+        "report: expected one experiment, or folders of runs, got tiny.yaml among 2",
+    ),
+    row(
+        "report a plan that is cut off",
+        "report runs/tiny",
+        "runs/tiny/sweep.json: expected JSON, found EOF ...",
+        write("runs/tiny/sweep.json", '{"experiment": "ti'),
+    ),
+    row(
+        "report an experiment whose run is damaged",
+        "report tiny.yaml",
+        "runs/tiny/base/seed_0/summary.json: expected JSON, found EOF ...",
+        cut(f"{RUN}/summary.json"),
+    ),
+    row(
+        "report an experiment into own files",
+        "report tiny.yaml --out own",
+        "own: expected a new or empty folder, or one with a report in it, found one that holds table.md; give...",
+        write("own/table.md", "mine"),
     ),
     row(
         "report an empty folder",
@@ -242,13 +298,13 @@ ROWS = (
     row(
         "report a summary of escape sequences",
         "report runs",
-        "runs/tiny/base/seed_0/summary.json: variant: expected a string to match pattern '^[\\w.+-]+$', found '\\x1b[31mbase'",
+        "runs/tiny/base/seed_0/summary.json: variant: expected a string to match pattern '^[\\w.+,=-]+$', found '\\x1b[31mbase'",
         replace(f"{RUN}/summary.json", '"variant": "base"', r'"variant": "\u001b[31mbase"'),
     ),
     row(
         "report a summary of a page's markup",
         "report runs",
-        "runs/tiny/base/seed_0/summary.json: variant: expected a string to match pattern '^[\\w.+-]+$', found ...",
+        "runs/tiny/base/seed_0/summary.json: variant: expected a string to match pattern '^[\\w.+,=-]+$', found ...",
         replace(f"{RUN}/summary.json", '"variant": "base"', '"variant": "<script>alert(1)</script>"'),
     ),
     row(

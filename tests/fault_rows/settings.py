@@ -169,6 +169,16 @@ ROWS = (
     field("data.fold.index=1", "data.fold: index: expected less than count, which is 0, got 1"),
     field("data.context_turns=0", "data.context_turns: expected greater than 0, got 0"),
     field("data.turn_tokens=0", "data.turn_tokens: expected greater than 0, got 0"),
+    field("data.hidden=photos", "data.hidden: expected a valid tuple, got 'photos'"),
+    field(
+        "data.hidden=[photo]",
+        "data.hidden.0: expected 'photos', 'product_text' or 'dialogue_text', got 'photo'",
+    ),
+    field(
+        "data.hidden=[product_text, photos]",
+        "data.hidden: expected photos or product_text to stay, as nothing else tells products apart, got ('product_text', "
+        "'photos')",
+    ),
     field("data.slot_words=[a]", "data.slot_words: expected a valid dictionary, got ['a']"),
     field("data.slot_words={colour: 3}", "data.slot_words.colour: expected a valid string, got 3"),
     field(

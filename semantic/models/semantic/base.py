@@ -117,7 +117,9 @@ class StateAwareModel(Model):
         if self.config.image.features is not None:
             return Inputs(Path(self.config.image.features), "own")
         assert self.backbone is not None
-        return Inputs(self.backbone if self.backbone.cacheable else "pictures", "own")
+        # Of hidden photos the features are zeros, and no backbone runs over black pictures.
+        computed_once = self.backbone.cacheable or "photos" in self.spec.hidden
+        return Inputs(self.backbone if computed_once else "pictures", "own")
 
     @property
     def product_shape(self) -> tuple[int, ...]:

@@ -20,10 +20,11 @@ ReadProducts = Callable[[np.ndarray], tuple[Float[Tensor, "product word"], Float
 
 
 def photo_blocks(builder: BatchBuilder) -> Iterator[Float[Tensor, "photo feature"]]:
-    """The features of all products that have a photo, those of at most `BLOCK` products at once."""
-    has_photo = builder.store.has_photo
-    for start in range(0, len(has_photo), BLOCK):
-        yield builder.photo_rows(start + np.flatnonzero(has_photo[start : start + BLOCK]))
+    """The features of all products whose photo is shown, those of at most `BLOCK` products at once."""
+    products = builder.store.num_products
+    for start in range(0, products, BLOCK):
+        ids = np.arange(start, min(start + BLOCK, products))
+        yield builder.photo_rows(ids[builder.has_photo(ids)])
 
 
 def fit_completion(

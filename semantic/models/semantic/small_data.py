@@ -57,7 +57,9 @@ class BagConfig(TableSource):
     )
     word_dropout: Share = Field(0.1, description="share of a turn's words that are left out in training")
     completion: bool = Field(
-        False, description="guess the words that a product's text lacks from its photo and its other words"
+        False,
+        description="guess the words that a product's text lacks from its photo and its other words; where product "
+        "texts are hidden there is nothing to learn this from, and none is guessed",
     )
     completion_epochs: NaturalInt = Field(60, description="passes over the catalogue that teach the guessing")
 

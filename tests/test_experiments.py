@@ -1,0 +1,109 @@
+"""The shipped experiments: what opens each, that it expands on every base and runs at smoke size, and its published values."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from semantic.config.layers import experiments
+from semantic.config.loading import load_config
+from semantic.config.schema import SWEEP
+from semantic.config.sweeps import load_sweep
+from semantic.config.values import read_yaml_file
+from semantic.training.loop import train
+from tests.worlds import STATELESS, tiny_values
+
+BASES = (
+    "mmd",
+    "mmd_v2",
+    "quickstart",
+    "quickstart_stateless",
+    "simmc2_fashion",
+    "simmc2_fashion_stateless",
+    "simmc_paper",
+)
+"""Experiments of one run."""
+STUDIES = {
+    "alpha": 5 * 5,
+    "components": 10 * 5,
+    "label_ratio": 7 * 5,
+    "loss_ablation": 8 * 5,
+    "mmd_v3": 5,
+    "mmd_v3_to_v2": 5,
+    "simmc": 5,
+    "unlabelled_size": 7 * 3,
+}
+"""Experiments of several runs -> how many, on their own base."""
+
+
+@pytest.fixture
+def base(tmp_path, shop_path, shop_features):
+    """A file of the paper's model at smoke size, with stateless dialogues."""
+    values = tiny_values(shop_path, shop_features)
+    values["data"] |= {"unlabelled": [STATELESS]}
+    values["training"] |= {"epochs": 1}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
+    return tmp_path / "tiny.yaml"
+
+
+def test_these_are_all():
+    assert set(experiments()) == {*BASES, *STUDIES}
+
+
+@pytest.mark.parametrize("name", [*BASES, *STUDIES])
+def test_a_file_opens_with_what_a_reader_needs(repository, name):
+    opening = re.match(r"(#.*\n)+", (repository / "experiments" / f"{name}.yaml").read_text(encoding="utf-8"))[0]
+    headings = re.findall(r"^# (\w+):", opening, re.MULTILINE)
+
+    assert headings == (["Shows", "Command", "Expect"] if name in BASES else ["Shows", "Command", "Cost", "Published"])
+    assert f"{'train' if name in BASES else 'sweep'} {name}" in opening or name == "quickstart"
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_base_is_one_run(repository, name):
+    values = read_yaml_file(repository / "experiments" / f"{name}.yaml", name)
+
+    assert not set(SWEEP) & set(values)
+    assert load_config(name).experiment == name
+    assert load_config(name).data.store
+
+
+@pytest.mark.parametrize(("name", "runs"), STUDIES.items())
+def test_a_study_expands_on_every_base(name, runs):
+    assert len(load_sweep(name).cells) == runs
+    for base in ("quickstart_stateless", "simmc2_fashion_stateless", "mmd_v2"):
+        sweep = load_sweep(name, [f"base={base}"])
+        assert sweep.name == f"{name}.{base}"
+        assert {cell.config.data.store for cell in sweep.cells} == {load_config(base).data.store}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_runs_at_smoke_size(name, base, tmp_path):
+    """Every variant and every point of an axis, one run each; of folds the first of three."""
+    folds = read_yaml_file(Path(__file__).parents[1] / "experiments" / f"{name}.yaml", name).get("folds")
+    replicates = ["folds=3"] if folds else ["seeds=[0]"]
+    sweep = load_sweep(name, [f"base={base}", *replicates])
+    firsts = {cell.config.variant: cell for cell in reversed(sweep.cells)}
+
+    for cell in firsts.values():
+        assert train(cell.config, runs=tmp_path / "runs").summary.is_file()
+    assert set(firsts) == set(sweep.variants)
+    beside = [row.beside for row in sweep.report.published if row.beside]
+    assert set(beside) <= set(firsts)
+
+
+def test_published_values_are_the_papers():
+    """Table 2, Table 3; the end of Figure 4, the whole method of Figure 7."""
+    upper, lower, alpha = (load_sweep(name).report for name in ("mmd_v3", "mmd_v3_to_v2", "alpha"))
+    rows = {row.name: row for row in upper.published}
+
+    assert list(rows) == ["MHRED", "UMD", "MAGIC", "CLIP", "LARCH", "TREASURE", "Enteract", "SeMANTIC"]
+    assert rows["SeMANTIC"].values["ndcg@5"] == (75.87, 0.71)
+    assert rows["Enteract"].values["precision@20"] == (17.03, 0.07)
+    assert (rows["SeMANTIC"].beside, rows["UMD"].beside) == ("base", None)
+    assert {row.name: row.values["ndcg@20"] for row in lower.published}["TREASURE, trained on MMD-v2"] == (72.87, None)
+    assert [row.values["ndcg@5"][0] for row in alpha.published] == [73.57, 74.04, 75.87, 75.65, 75.69]
+    whole = [load_sweep(name).report.published[0].values for name in ("label_ratio", "loss_ablation", "components")]
+    assert all(values == rows["SeMANTIC"].values for values in whole)
