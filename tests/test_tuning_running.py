@@ -2,10 +2,10 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import sqlite3
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -18,54 +18,8 @@ from semantic.training.loop import TrainingError
 from semantic.tuning import running, trials
 from semantic.tuning import tune as tuning
 from semantic.tuning.tune import Tuned, tune
-from tests.worlds import Listener, tiny_values
-
-BEST_RATE = 3e-3
-SPACE = {
-    "training.learning_rate": {"low": 1e-5, "high": 1e-1, "log": True},
-    "model.dim": {"low": 8, "high": 32, "step": 8},
-}
-EPOCHS = 5
-Curve = Callable[[Any], list[Any]]
-"""Takes a configuration; its validations by epoch, and at the end the error that ends it, if any."""
-
-
-def planted(config: Any) -> list[Any]:
-    """Best at one learning rate and dim 24; grows with each epoch."""
-    off = abs(math.log10(config.training.learning_rate / BEST_RATE)) / 4 + abs(config.model.dim - 24) / 48
-    return [(1 - off / 2) * epoch / EPOCHS for epoch in range(1, EPOCHS + 1)]
-
-
-class Trained:
-    """Stands for the process of a trial."""
-
-    curve: Curve = staticmethod(planted)
-    begun: list[str] = []
-
-    def __init__(self, config: Any, runs: Path, **_: Any) -> None:
-        self.line, self.goes_on = self, True
-        self.curve_here = type(self).curve(config)
-        self.begun.append(config.variant)
-
-    def send(self, goes_on: bool) -> None:
-        self.goes_on = goes_on
-
-    def events(self) -> Iterator[tuple[Any, ...]]:
-        best = -1.0
-        for epoch, value in enumerate(self.curve_here, start=1):
-            if isinstance(value, BaseException):
-                if isinstance(value, KeyboardInterrupt):
-                    raise value
-                yield "ended", value, ""
-                return
-            yield "epoch", epoch, 0.5, value, value is not None and value > best
-            best = max(best, value or -1.0)
-            if not self.goes_on:
-                break
-        yield "ended", None, ""
-
-    def stop(self) -> None:
-        return None
+from tests.curves import BEST_RATE, EPOCHS, SPACE, Curve, Trained, planted
+from tests.worlds import Listener, changed_copy, tiny_values, with_turn_texts
 
 
 @pytest.fixture
@@ -76,14 +30,18 @@ def search(tmp_path, shop_path, monkeypatch):
     monkeypatch.setattr(tuning, "write_trials", lambda *_: ())  # a second each; a test of its own draws it
     monkeypatch.setattr(Trained, "begun", [])
 
-    def run(trials: int, curve: Curve = planted, section: dict[str, Any] | None = None, *more: str, **named: Any) -> Tuned:
+    def run(
+        trials: int, curve: Curve = planted, section: dict[str, Any] | None = None, *more: str, **named: Any
+    ) -> Tuned:
         monkeypatch.setattr(Trained, "curve", staticmethod(curve))
         values = tiny_values(shop_path)
         values["training"]["epochs"] = EPOCHS
         values["search"] = {"space": SPACE, **(section or {})}
         file = tmp_path / "lab.yaml"
         file.write_text(yaml.safe_dump(values, sort_keys=False))
-        return tune(str(file), ["experiment=lab", *more], trials=trials, runs=named.pop("runs", tmp_path / "runs"), **named)
+        return tune(
+            str(file), ["experiment=lab", *more], trials=trials, runs=named.pop("runs", tmp_path / "runs"), **named
+        )
 
     return run
 
@@ -92,7 +50,7 @@ def drawn(tuned: Tuned) -> list[dict[str, Any]]:
     return [dict(row.values) for row in tuned.rows]
 
 
-def test_a_planted_optimum_is_found_and_written_as_an_experiment(search, tmp_path, monkeypatch):
+def test_a_planted_optimum_is_found_and_written_as_an_experiment(search, tmp_path):
     found = search(30, planted, {"pruner": "none"})
 
     best = max(found.rows, key=lambda row: row.value)
@@ -151,7 +109,9 @@ def test_a_grid_tries_every_point_once_and_then_ends(search):
 
     found = search(50, equal, {"sampler": "grid", "space": space})
     assert sorted(map(str, drawn(found))) == sorted(
-        str({"training.max_grad_norm": norm, "training.positives": count}) for norm in (None, 1.0, 3.0) for count in (1, 2)
+        str({"training.max_grad_norm": norm, "training.positives": count})
+        for norm in (None, 1.0, 3.0)
+        for count in (1, 2)
     )
     assert found.importances == {}  # all values are the same
 
@@ -166,7 +126,9 @@ def test_values_that_were_tried_are_not_trained_again(search):
 
 def test_sections_and_lists_are_choices_too(search):
     choices = [[], ["v2_train"]]
-    found = search(2, lambda config: [len(config.data.unlabelled) / 3], {"space": {"data.unlabelled": choices}, "sampler": "grid"})
+    found = search(
+        2, lambda config: [len(config.data.unlabelled) / 3], {"space": {"data.unlabelled": choices}, "sampler": "grid"}
+    )
     assert {row.value for row in found.rows} == {0, 1 / 3}
     assert load_config(str(found.best)).data.unlabelled == ("v2_train",)
 
@@ -233,7 +195,7 @@ def test_attempts_that_get_on_are_not_counted(search):
 
 
 def test_another_error_ends_the_search_and_gives_the_trial_back(search):
-    with pytest.raises(DataError, match="no room"):
+    with pytest.raises(DataError, match=r"no room"):
         search(2, lambda _: [DataError("no room")])
     found = search(2)
     assert Trained.begun == ["trial-0", "trial-0", "trial-1"]
@@ -265,7 +227,7 @@ def test_a_trial_of_a_process_that_was_killed_is_begun_again(search, monkeypatch
     assert [row.number for row in found.rows] == [0, 1]
 
 
-def test_a_trial_at_work_elsewhere_is_left_alone(search, tmp_path):
+def test_a_trial_at_work_elsewhere_is_left_alone(search):
     """A second search begins while a trial of the first is at work."""
     inner: list[Tuned] = []
 
@@ -280,15 +242,15 @@ def test_a_trial_at_work_elsewhere_is_left_alone(search, tmp_path):
     assert [row.state for row in found.rows] == ["finished", "finished"]
 
 
-def test_a_trial_without_signs_of_life_on_another_machine_is_copied_and_goes_on_in_its_folder(search, tmp_path, monkeypatch):
-    import sqlite3
-
+def test_a_trial_without_signs_of_life_on_another_machine_is_copied_and_goes_on_in_its_folder(
+    search, tmp_path, monkeypatch
+):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     with monkeypatch.context() as patch:
         patch.setattr(trials.platform, "node", lambda: "another")
         patch.setattr(trials.Trials, "put_back", lambda _, begun, **__: begun.held.close())
         with pytest.raises(DataError):
-            search(1, lambda config: [0.1, DataError("killed")], storage=url)
+            search(1, lambda _: [0.1, DataError("killed")], storage=url)
     assert [row.state for row in search(1, storage=url).rows] == ["at work"]  # it may live
 
     with sqlite3.connect(tmp_path / "shared.db") as database:
@@ -326,13 +288,10 @@ def test_a_study_of_another_search_is_refused_by_what_differs(search, section, m
 
 
 def test_a_study_on_another_store_is_refused(search, shop_path, tmp_path):
-    from tests.worlds import changed_copy, with_turn_texts
-    import pyarrow.parquet as pq
-
     search(1)
     texts = pq.read_table(shop_path / "turns.parquet")["text"].to_pylist()
     other = with_turn_texts(changed_copy(shop_path, tmp_path / "other"), [*texts[:-1], "goodbye"])
-    with pytest.raises(RunError, match="content of data.store: expected '[0-9a-f]{12}', got '[0-9a-f]{12}'"):
+    with pytest.raises(RunError, match=r"content of data.store: expected '[0-9a-f]{12}', got '[0-9a-f]{12}'"):
         search(1, planted, {}, f"data.store={other}")
     same = changed_copy(shop_path, tmp_path / "same")
     assert len(search(1, planted, {}, f"data.store={same}").rows) == 1
@@ -340,7 +299,9 @@ def test_a_study_on_another_store_is_refused(search, shop_path, tmp_path):
 
 def test_a_new_study_does_not_begin_in_the_folders_of_another(search, tmp_path):
     search(1)
-    with pytest.raises(RunError, match="trial-0: expected no trial there yet, for the study has none, found one of another"):
+    with pytest.raises(
+        RunError, match=r"trial-0: expected no trial there yet, for the study has none, found one of another"
+    ):
         search(1, storage=str(tmp_path / "journal.log"))
 
 
@@ -367,9 +328,11 @@ def test_storages_that_cannot_be_used_are_named_without_passwords(search, tmp_pa
 def test_files_of_others_are_not_replaced(search, tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text("training: {epochs: 1}\n")
-    with pytest.raises(DataError, match="mine.yaml: expected a new file, or one that semantic tune wrote, found another"):
+    with pytest.raises(
+        DataError, match=r"mine.yaml: expected a new file, or one that semantic tune wrote, found another"
+    ):
         search(1, out=mine)
-    with pytest.raises(DataError, match="best.txt: expected a file that ends in .yaml or .yml"):
+    with pytest.raises(DataError, match=r"best.txt: expected a file that ends in .yaml or .yml"):
         search(1, out=tmp_path / "best.txt")
     assert Trained.begun == []
     assert mine.read_text() == "training: {epochs: 1}\n"
@@ -381,7 +344,7 @@ def test_a_foreign_database_in_the_studys_place_is_left_alone(search, tmp_path):
     file = tmp_path / "runs" / "lab" / "tune.db"
     file.parent.mkdir(parents=True)
     file.write_text("mine")
-    with pytest.raises(RunError, match="tune.db: expected a study's database, found another file"):
+    with pytest.raises(RunError, match=r"tune.db: expected a study's database, found another file"):
         search(1)
     assert file.read_text() == "mine"
 
@@ -408,7 +371,7 @@ def test_lines_say_values_and_the_best_so_far(search):
 
 def test_a_search_starts_its_own_processes(search, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="expected one process for a search, which starts its own; found WORLD_SIZE above 1"):
+    with pytest.raises(
+        ValueError, match=r"expected one process for a search, which starts its own; found WORLD_SIZE above 1"
+    ):
         search(1)
-
-

@@ -88,7 +88,11 @@ def read_space(sweep: Sweep) -> tuple[Space, list[Config], list[str]]:
     every fault found.
     """
     if sweep.search is None:
-        return (), [], ["search: expected the section that says what is searched (search: {space: {field: ...}}), got none"]
+        return (
+            (),
+            [],
+            ["search: expected the section that says what is searched (search: {space: {field: ...}}), got none"],
+        )
     faults: list[str] = []
     space, tried = [], []
     for field, values in sweep.search.space.items():
@@ -184,7 +188,9 @@ def _of_sampler(search: SearchSection, space: Sequence[Parameter]) -> list[str]:
         points = [one.points() for one in space]
         endless = [one.field for one, values in zip(space, points, strict=True) if values is None]
         if endless:
-            return [f"search.sampler: expected choices, integers or a step in every range for a grid, got none in {endless[0]}"]
+            return [
+                f"search.sampler: expected choices, integers or a step in every range for a grid, got none in {endless[0]}"
+            ]
         count = math.prod(len(values) for values in points if values is not None)
         if count > MOST_POINTS:
             return [f"search.sampler: expected a grid of at most {MOST_POINTS:,} points, got {count:,}"]

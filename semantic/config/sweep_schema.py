@@ -109,9 +109,7 @@ class SearchedValues(Section):
     low: Number = Field(description="smallest")
     high: Number = Field(description="largest")
     log: bool = Field(False, description="drawn by its logarithm")
-    step: Number | None = Field(
-        None, description="distance of the values drawn; null: any number, and every integer"
-    )
+    step: Number | None = Field(None, description="distance of the values drawn; null: any number, and every integer")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> "SearchedValues":
@@ -177,7 +175,9 @@ def parse_space(section: Any, faults: list[str]) -> Any:
             except ValidationError as error:
                 faults += [_within(where, fault_line(one, SearchedValues)) for one in error.errors()]
         else:
-            faults.append(f"{where}: expected a list of choices or {{low, high, log, step}}, got {shortened(repr(values))}")
+            faults.append(
+                f"{where}: expected a list of choices or {{low, high, log, step}}, got {shortened(repr(values))}"
+            )
     return {**section, "space": found} if found else None
 
 

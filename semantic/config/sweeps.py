@@ -155,7 +155,11 @@ def _overridden(sections: SweepSections, overrides: Sequence[str]) -> list[str]:
     ]
     changed |= {key: f"--set {key}" for key in keys}
     for field in sections.search.space if sections.search is not None else ():
-        by = [how for key, how in changed.items() if f"{key}.".startswith(f"{field}.") or f"{field}.".startswith(f"{key}.")]
+        by = [
+            how
+            for key, how in changed.items()
+            if f"{key}.".startswith(f"{field}.") or f"{field}.".startswith(f"{key}.")
+        ]
         faults += [f"search.space.{field}: expected a field that nothing else changes, but {by[0]} does"] if by else []
     return faults
 

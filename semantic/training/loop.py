@@ -239,7 +239,7 @@ class _Run:
         if state is not None:
             self._restore(state)
             self.progress.note(f"resuming after epoch {self.epoch} of {training.epochs}")
-        goes_on = all([self._tell(line) for line in self.history])
+        goes_on = all(self._tell(line) for line in self.history)
         if training.compile:
             compile_modules(self.model)
         processes.on_main(self._prepare_records)

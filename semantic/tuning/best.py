@@ -61,7 +61,8 @@ def best_text(sweep: Sweep, space: Space, found: Sequence[Row], folder: Path) ->
     states = {state: sum(row.state == state for row in ended) for state in ("finished", "pruned", "failed")}
     versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    assert sweep.search is not None and best.value is not None
+    assert sweep.search is not None
+    assert best.value is not None
     drawn = [f"#   {one.field}: {short(best.values[one.field])}" for one in space]
     lines = [
         f"{MARK}: the best of {len(ended)} trials ({', '.join(f'{n} {s}' for s, n in states.items() if n)}) on validation.",

@@ -20,7 +20,9 @@ LONGEST, LONGEST_TITLE = 10, 24
 """Letters of a choice beneath its column, and of a field above its chart: wider text would take the charts' room."""
 
 
-def write_trials(found: Sequence[Row], space: Space, importances: Mapping[str, float], folder: Path) -> tuple[Path, ...]:
+def write_trials(
+    found: Sequence[Row], space: Space, importances: Mapping[str, float], folder: Path
+) -> tuple[Path, ...]:
     """Write the figure as trials.svg and trials.png; their paths, none where no trial has a value."""
     drawn = [row for row in found if row.value is not None]
     return write_figure(trials_figure(drawn, space, importances), folder / NAME) if drawn else ()

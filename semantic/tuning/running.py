@@ -170,7 +170,11 @@ class Search:
             value = None if one.is_pruned else one.values[one.best_epoch]
             self._mark(one.config, begun, "pruned" if one.is_pruned else "finished")
             self.trials.end(begun, value, **_facts(one))
-            how = f"pruned after epoch {one.epochs} at NDCG@5 {100 * one.values[one.epochs]:.1f}" if one.is_pruned else None
+            how = (
+                f"pruned after epoch {one.epochs} at NDCG@5 {100 * one.values[one.epochs]:.1f}"
+                if one.is_pruned
+                else None
+            )
             self._tell(begun, how or f"NDCG@5 {100 * one.values[one.best_epoch]:.1f}")
 
     def _fail(self, begun: Begun, why: str, one: AtWork | None = None) -> None:
@@ -182,7 +186,12 @@ class Search:
     def _end_as(self, begun: Begun) -> None:
         """End a trial of values that were tried, as that trial ended."""
         (twin,) = rows([begun.twin], self.space) if begun.twin is not None else ()
-        facts = {"note": f"as trial {twin.number}", "epochs": twin.epochs, "best_epoch": twin.best_epoch, "failed": twin.note}
+        facts = {
+            "note": f"as trial {twin.number}",
+            "epochs": twin.epochs,
+            "best_epoch": twin.best_epoch,
+            "failed": twin.note,
+        }
         facts = {key: fact for key, fact in facts.items() if key != "failed" or twin.state == "failed"}
         self.trials.end(begun, twin.value if twin.is_finished else None, **facts)
         value = "" if twin.value is None else f", NDCG@5 {100 * twin.value:.1f}"
@@ -194,7 +203,9 @@ class Search:
         found = rows(self.trials.all(), self.space)
         best = best_first(found)
         values = ", ".join(f"{key} {short(value)}" for key, value in begun.values.items())
-        so_far = f" (best {100 * best[0].value:.1f}, trial {best[0].number})" if best and best[0].value is not None else ""
+        so_far = (
+            f" (best {100 * best[0].value:.1f}, trial {best[0].number})" if best and best[0].value is not None else ""
+        )
         self.progress.say(f"trial {begun.number}: {how}{so_far}; {values}")
         self.num_ended = sum(row.has_ended for row in found)
         self._show()

@@ -116,9 +116,7 @@ def tune(
             return found
 
         progress = progress or Progress()
-        Search(
-            sweep, space, desk, runs=runs, most=trials, jobs=jobs, seed=seed, progress=progress, ended=write
-        ).run()
+        Search(sweep, space, desk, runs=runs, most=trials, jobs=jobs, seed=seed, progress=progress, ended=write).run()
         found = write()
         shares = importances(study, space)
         with claim_study(folder):
