@@ -23,6 +23,7 @@ from tests.fault_rows import (
     sweeping,
     training,
     training_inputs,
+    tuning,
 )
 from tests.faults import Row, import_everything, try_row
 from tests.kills import make_shop
@@ -44,6 +45,7 @@ TABLE = (
     judging,
     recommending,
     clusters,
+    tuning,
     cards,
 )
 ROWS: tuple[Row, ...] = tuple(row for rows in TABLE for row in rows.ROWS)

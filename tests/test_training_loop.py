@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from semantic.config.loading import make_config
-from semantic.datasets.store.store import Store
+from semantic.datasets.store.store import Store, open_store
 from semantic.evaluation.ranking import evaluate, evaluate_examples
 from semantic.models.interface import Model
 from semantic.runtime.errors import DataError
@@ -389,3 +389,44 @@ def test_patience_ends_a_run_that_gets_no_better(tiny, tmp_path, monkeypatch, ev
     run.summary.unlink()
     train(config, runs=tmp_path, resume=True)
     assert json.loads(run.summary.read_text())["epochs"] == ended
+
+
+def test_without_test_no_test_query_is_ranked_until_the_run_is_resumed(config, run, tmp_path, monkeypatch):
+    asked = []
+    ranked = trainer.evaluate_examples
+
+    def watched(model, builder, rows, *arguments, **named):
+        asked.append(set(rows.tolist()))
+        return ranked(model, builder, rows, *arguments, **named)
+
+    told = []
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "evaluate_examples", watched)
+        patch.setattr(trainer, "write_summary", lambda *_, **__: pytest.fail("writes a summary"))
+        folder = train(config, runs=tmp_path, test=False, on_epoch=lambda line: told.append(line) or True)
+        test = set(range(*_bounds(config.data.store, "test")))
+        assert len(asked) == 3
+        assert not set().union(*asked) & test
+        assert [line["epoch"] for line in told] == [1, 2, 3]
+        assert not folder.summary.exists()
+        assert not folder.queries.exists()
+
+        told.clear()
+        train(config, runs=tmp_path, resume=True, test=False, on_epoch=lambda line: told.append(line) or True)
+        assert [line["epoch"] for line in told] == [1, 2, 3]  # of the session before
+        assert len(asked) == 3
+    assert_same_run(train(config, runs=tmp_path, resume=True), run)
+
+
+def _bounds(store: str, split: str) -> tuple[int, int]:
+    rows = open_store(store).split(split)
+    return rows.start, rows.stop
+
+
+def test_who_is_told_of_an_epoch_may_end_the_run(config, run, tmp_path):
+    folder = train(config, runs=tmp_path, test=False, on_epoch=lambda line: line["epoch"] < 2)
+    assert without_seconds(folder.metrics) == without_seconds(run.metrics)[:2]
+    assert folder.load_state()["epoch"] == 2
+    train(config, runs=tmp_path, resume=True, test=False, on_epoch=lambda line: line["epoch"] < 2)
+    assert len(without_seconds(folder.metrics)) == 2
+    assert_same_run(train(config, runs=tmp_path, resume=True), run)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from semantic import __version__
-from semantic.cli import bench, cards, cases, data, experiments, results, sweeping
+from semantic.cli import bench, cards, cases, data, experiments, results, sweeping, tuning
 from semantic.cli.console import err, out, print_any_character, print_line
 from semantic.cli.failures import PIPE_CLOSED, drop_output, failure, reader_is_gone
 from semantic.runtime.errors import INTERRUPTED
@@ -32,6 +32,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.inspect,
     experiments.train,
     sweeping.sweep,
+    tuning.tune,
     experiments.evaluate,
     results.report,
     cases.analyse,

@@ -98,7 +98,9 @@ def assign(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _overrides(overrides: Sequence[str], faults: list[str]) -> list[tuple[tuple[str, ...], Any]]:
-    """The path and the value of each `a.b=c`. What varies is known by its whole key: `vary.a.b=[...]` is axis a.b."""
+    """The path and the value of each `a.b=c`. What varies, or is searched, is known by its whole key: `vary.a.b=[...]` is
+    axis a.b, `search.space.a.b=[...]` the space of field a.b.
+    """
     found = []
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -108,6 +110,8 @@ def _overrides(overrides: Sequence[str], faults: list[str]) -> list[tuple[tuple[
             continue
         if path[0] == "vary" and len(path) > 2:
             path = ["vary", ".".join(path[1:])]
+        if path[:2] == ["search", "space"] and len(path) > 3:
+            path = ["search", "space", ".".join(path[2:])]
         try:
             found.append((tuple(path), read_yaml(text, f"--set {shortened(override)}")))
         except ConfigError as error:

@@ -1,12 +1,15 @@
 """The sections of an experiment's file that say which runs it has, what its report shows and what is searched."""
 
+import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError, field_validator, model_validator
 
-from semantic.config.schema import Name, Section, Seed
+from semantic.config.describing import fault_line, shortened
+from semantic.config.schema import Name, NaturalInt, Section, Seed
 
 MOST_SEEDS = 1_000
 _SPAN = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?")
@@ -90,44 +93,97 @@ class ReportSection(Section):
         return metrics
 
 
-class SearchedValues(Section):
-    """The values a searched field may take: a range of numbers."""
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a number")
+    return value
 
-    low: float = Field(description="smallest")
-    high: float = Field(description="largest")
+
+Number = Annotated[float, PlainValidator(_number)]
+"""A number as it is written: an integer stays one."""
+
+
+class SearchedValues(Section):
+    """The values a searched field may take: a range of numbers, both ends included. An integer field draws integers."""
+
+    low: Number = Field(description="smallest")
+    high: Number = Field(description="largest")
     log: bool = Field(False, description="drawn by its logarithm")
-    step: float | None = Field(None, gt=0, description="distance of the values drawn; null: any")
+    step: Number | None = Field(None, description="distance of the values drawn; null: any number, and every integer")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> "SearchedValues":
         if not self.low < self.high:
             raise ValueError(f"low: expected less than high, which is {self.high:g}, got {self.low:g}")
-        if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError("log: expected low above 0 and no step")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low: expected more than 0 beside log, got {self.low:g}")
+        if self.log and self.step is not None:
+            raise ValueError(f"step: expected none beside log, got {self.step:g}")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"step: expected more than 0, got {self.step:g}")
+        if self.step is not None:
+            low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
+            if (high - low) % step:
+                last = low + (high - low) // step * step
+                raise ValueError(f"high: expected low and a number of steps, like {last}, got {self.high:g}")
         return self
+
+
+Choices = tuple[Any, ...]
+"""The values a searched field may take, one by one; sections and lists too."""
 
 
 class SearchSection(Section):
     """What `semantic tune` searches, and how."""
 
-    space: dict[str, tuple[Any, ...] | SearchedValues] = Field(
+    space: dict[str, Choices | SearchedValues] = Field(
         description="field: a list of choices, or {low, high, log, step}", min_length=1
     )
-    sampler: Literal["tpe", "random", "grid", "cmaes"] = Field("tpe", description="of optuna")
+    sampler: Literal["tpe", "random", "grid", "cmaes"] = Field(
+        "tpe", description="of optuna; grid tries every combination once"
+    )
+    startup_trials: NaturalInt = Field(
+        10, description="trials drawn at random before the sampler learns, and finished ones before any is pruned"
+    )
     pruner: Literal["none", "median", "hyperband", "percentile"] = Field(
         "median", description="of optuna: ends trials that are worse than others after as many epochs"
     )
-    seed: Seed = Field(0, description="of the sampler")
+    warmup_epochs: NaturalInt = Field(0, description="epochs of a trial in which it is not pruned")
+    percentile: Annotated[float, Field(gt=0, lt=100)] = Field(
+        25.0, description="the pruner `percentile` keeps trials that are among so many per cent of the best"
+    )
+    seed: Seed = Field(0, description="of the sampler: the same trials are drawn, whatever interrupts the search")
 
-    @field_validator("space", mode="before")
-    @classmethod
-    def _lists_as_choices(cls, space: Any) -> Any:
-        if not isinstance(space, Mapping):
-            return space
-        for key, values in space.items():
-            if isinstance(values, list) and not values:
-                raise ValueError(f"{key}: choices, got none")
-        return {key: tuple(values) if isinstance(values, list) else values for key, values in space.items()}
+
+def parse_space(section: Any, faults: list[str]) -> Any:
+    """The section `search` with each field's values as choices or as a range; those with faults are left out, and said."""
+    if not isinstance(section, Mapping) or not isinstance(section.get("space"), Mapping):
+        return section
+    if not section["space"]:
+        faults.append("search.space: expected a field or more, got none")
+    found: dict[str, Choices | SearchedValues] = {}
+    for key, values in section["space"].items():
+        where = f"search.space.{key}"
+        if isinstance(values, list) and values:
+            twice = next((one for place, one in enumerate(values) if one in values[:place]), None)
+            if twice is not None:
+                faults.append(f"{where}: expected each choice once, got {shortened(repr(twice))} twice")
+            found[key] = tuple(values)
+        elif isinstance(values, Mapping) and values:
+            try:
+                found[key] = SearchedValues.model_validate(values)
+            except ValidationError as error:
+                faults += [_within(where, fault_line(one, SearchedValues)) for one in error.errors()]
+        else:
+            faults.append(
+                f"{where}: expected a list of choices or {{low, high, log, step}}, got {shortened(repr(values))}"
+            )
+    return {**section, "space": found} if found else None
+
+
+def _within(where: str, fault: str) -> str:
+    """A fault of a range as one of the field that it is for; "together" stands where it is of no single key."""
+    return f"{where}: {fault.removeprefix('together: ')}" if fault.startswith("together: ") else f"{where}.{fault}"
 
 
 class SweepSections(Section):

@@ -13,7 +13,7 @@ from semantic.config.errors import ConfigError
 from semantic.config.layers import assign, laid_over, merge, read_experiment
 from semantic.config.loading import make_config, together
 from semantic.config.schema import SWEEP, Config
-from semantic.config.sweep_schema import ReportSection, SearchSection, SweepSections, parse_axes
+from semantic.config.sweep_schema import ReportSection, SearchSection, SweepSections, parse_axes, parse_space
 from semantic.config.values import dotted
 
 MOST_CELLS = 10_000
@@ -43,11 +43,12 @@ class Cell:
 class Sweep:
     """An experiment: its cells in order of variants, axes, seeds and folds, and what its report and its search are.
 
-    `base` is the configuration without variants and axes. `left_out` says of each variant that does not exist here why.
+    `base` is the configuration without variants and axes, made of `fields`. `left_out` says of each variant that does not exist here why.
     """
 
     name: str
     base: Config
+    fields: Mapping[str, Any]
     cells: tuple[Cell, ...]
     left_out: tuple[str, ...]
     report: ReportSection
@@ -89,12 +90,12 @@ def read_sweep(experiment: str, overrides: Sequence[str] = ()) -> tuple[Sweep | 
     variants, left_out = _variants(sections, fields, base, faults)
     for axis, points in sections.vary.items():
         for value in points.values():
-            _config(_set(fields, axis, value), "vary: ", faults)
+            _config(with_value(fields, axis, value), "vary: ", faults)
     faults = list(dict.fromkeys(faults))
     if base is None:
         return None, faults
     cells, twins = ((), ()) if faults else _each_once(list(_cells(sections, fields, variants, faults)))
-    sweep = Sweep(base.experiment, base, tuple(cells), (*left_out, *twins), sections.report, sections.search)
+    sweep = Sweep(base.experiment, base, fields, tuple(cells), (*left_out, *twins), sections.report, sections.search)
     return sweep, [*faults, *_of_report(sweep, sections)]
 
 
@@ -103,6 +104,8 @@ def _sections(values: Mapping[str, Any], faults: list[str]) -> SweepSections:
     held = dict(values)
     if "vary" in held:
         held["vary"] = parse_axes(held["vary"], faults)
+    if "search" in held:
+        held["search"] = parse_space(held["search"], faults)
     while True:
         try:
             return SweepSections.model_validate(held)
@@ -122,7 +125,7 @@ def _config(fields: Mapping[str, Any], where: str, faults: list[str]) -> Config 
         return None
 
 
-def _set(fields: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+def with_value(fields: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """The fields with the value of one, by its dotted key, laid over them."""
     layer: dict[str, Any] = {}
     assign(layer, key.split("."), value)
@@ -147,9 +150,18 @@ def _overridden(sections: SweepSections, overrides: Sequence[str]) -> list[str]:
     }
     changed |= dict.fromkeys(sections.vary, "vary")
     changed |= {"seed": "seeds"} if sections.seeds else {}
-    return [
+    faults = [
         f"--set {key}: expected a field that nothing varies, but {changed[key]} does" for key in keys if key in changed
     ]
+    changed |= {key: f"--set {key}" for key in keys}
+    for field in sections.search.space if sections.search is not None else ():
+        by = [
+            how
+            for key, how in changed.items()
+            if f"{key}.".startswith(f"{field}.") or f"{field}.".startswith(f"{key}.")
+        ]
+        faults += [f"search.space.{field}: expected a field that nothing else changes, but {by[0]} does"] if by else []
+    return faults
 
 
 def _variants(
@@ -195,7 +207,7 @@ def _cells(
             values = dict(changed)
             point = {}
             for axis, (_, value) in zip(sections.vary, chosen, strict=True):
-                values = _set(values, axis, value)
+                values = with_value(values, axis, value)
                 point[axis] = value
             parts = [name] * bool(name) + [label for label, _ in chosen]
             if parts:

@@ -21,6 +21,8 @@ from semantic.runtime.reading import ReadingError, check_readable
 
 CONTEXT_TURNS = 5  # where a run's configuration does not say
 CONFIG, SUMMARY, QUERIES, METRICS = "config.yaml", "summary.json", "queries.parquet", "metrics.jsonl"
+TRIAL = "trial.json"
+"""In the folder of a run that a search made, which has no summary."""
 EVALUATIONS = "evaluations"
 """Folder of a run in which `semantic evaluate` leaves that run again, on other queries."""
 
@@ -212,9 +214,12 @@ def read_run(folder: Path) -> Run:
 
 
 def unfinished_runs(paths: Iterable[Path | str]) -> list[Path]:
-    """Folders of runs that were started (config.yaml) and left no summary."""
+    """Folders of runs that were started (config.yaml) and left no summary; not the trials of a search, which leave none."""
     started = {
-        folder for path in paths for folder, names in _folders(Path(path)) if CONFIG in names and SUMMARY not in names
+        folder
+        for path in paths
+        for folder, names in _folders(Path(path))
+        if CONFIG in names and not {SUMMARY, TRIAL} & names
     }
     return sorted(started)
 

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from semantic.runtime.errors import FailedError
 from semantic.runtime.files import remove_leftovers, write_text
+from semantic.runtime.terminal import command_line
 
 
 class BusyError(FailedError):
@@ -84,7 +85,7 @@ def _make(folder: Path) -> list[Path]:
 
 def _this_process() -> dict[str, str | int]:
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(Path(sys.argv[0]).name),
         "process": os.getpid(),
         "host": platform.node(),
         "since": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import sys
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -14,6 +13,7 @@ import torch
 
 from semantic import __version__
 from semantic.runtime.revision import revision
+from semantic.runtime.terminal import command_line
 
 DISTRIBUTION = "semantic-crs"
 
@@ -35,7 +35,7 @@ def environment(seed: int, processes: int = 1) -> dict[str, Any]:
         "packages": {"semantic": __version__, **_dependencies()},
         "git": None if source is None else asdict(source),
         "seed": seed,
-        "command": " ".join(["semantic", *sys.argv[1:]]),
+        "command": command_line("semantic"),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 

@@ -1,5 +1,8 @@
 """Text on a terminal: what a file name or a message holds is shown, and never carried out."""
 
+import re
+import sys
+
 ESCAPED = (
     *range(0x20),  # C0: ESC begins sequences that move the cursor, and change title or clipboard
     *range(0x7F, 0xA0),  # DEL and C1
@@ -22,3 +25,8 @@ def visible(text: str) -> str:
 def visible_lines(text: str) -> str:
     """`visible` of text whose lines and tabs are meant."""
     return text.translate(_IN_LINES)
+
+
+def command_line(program: str) -> str:
+    """The command of this process, to be kept in files; a password in a URL of it is left out."""
+    return re.sub(r"(://[^\s:/@]*):[^\s/@]*@", r"\1:***@", " ".join([program, *sys.argv[1:]]))

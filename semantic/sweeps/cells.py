@@ -45,7 +45,7 @@ def open_sweep(experiment: str, overrides: Sequence[str], runs: Path) -> Sweep:
     sweep, faults = read_sweep(experiment, overrides)
     if sweep is not None:
         configs = [cell.config for cell in sweep.cells] or [sweep.base]
-        faults = [*faults, *_of_data(configs), *_of_folders(sweep.cells, runs)]
+        faults = [*faults, *faults_of_data(configs), *_of_folders(sweep.cells, runs)]
     if faults or sweep is None:
         raise together(experiment, faults)
     return sweep
@@ -94,7 +94,7 @@ def shard_of(cells: Sequence[Cell], shard: str | None) -> list[Cell]:
     return list(cells)[int(found[1]) - 1 :: int(found[2])]
 
 
-def _of_data(configs: Sequence[Config]) -> list[str]:
+def faults_of_data(configs: Sequence[Config]) -> list[str]:
     """What is wrong with the stores that cells read, and with their examples; each once."""
     distinct: dict[str, tuple[DataConfig, int]] = {}
     for config in configs:

@@ -41,8 +41,7 @@ def run_sweep(
         UserError: started by torchrun or accelerate launch.
         KeyboardInterrupt: the cells' processes are ended first.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("environment: expected one process for a sweep, which starts its own; found WORLD_SIZE above 1")
+    check_alone("a sweep")
     progress = progress or Progress()
     write_plan(Plan.of(sweep), runs)
     states = cell_states(cells, runs)
@@ -68,10 +67,8 @@ class _Work:
         self.at_work: dict[int, tuple[Cell, CellProcess]] = {}
         self.epochs = 0
         self.said: set[str] = set()
+        self.threads, self.devices = machine_shares(jobs)
         self.worked: set[str] = set()  # cells that did something: others were finished meanwhile
-        self.devices = _devices() if jobs > 1 else ()
-        share = None if jobs == 1 or "OMP_NUM_THREADS" in os.environ else max(1, (os.cpu_count() or 1) // jobs)
-        self.threads = share
 
     def all(self, cells: Sequence[Cell]) -> None:
         """Train these cells, the first ones first."""
@@ -129,6 +126,20 @@ class _Work:
             self.progress.say(
                 f"{cell.name}: test NDCG@5 {value:.1f} in {run.summary.seconds:.0f} s ({done} of {self.num_cells})"
             )
+
+
+def check_alone(what: str) -> None:
+    """UserError where torchrun or accelerate launch started this process."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(f"environment: expected one process for {what}, which starts its own; found WORLD_SIZE above 1")
+
+
+def machine_shares(jobs: int) -> tuple[int | None, tuple[str, ...]]:
+    """The threads of each of several jobs, None for torch's choice, and the GPUs that they take in turn."""
+    if jobs == 1:
+        return None, ()
+    threads = None if "OMP_NUM_THREADS" in os.environ else max(1, (os.cpu_count() or 1) // jobs)
+    return threads, _devices()
 
 
 def _devices() -> tuple[str, ...]:

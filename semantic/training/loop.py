@@ -47,12 +47,24 @@ class TrainingError(FailedError):
     """Training cannot go on. The message says where and what was found; what was written stays."""
 
 
+OnEpoch = Callable[[dict[str, Any]], bool]
+"""Takes the line of metrics.jsonl of a finished epoch; says whether training goes on, on every process alike."""
+
+
 def train(
-    config: Config, *, runs: Path = Path("runs"), resume: bool = False, progress: Progress | None = None
+    config: Config,
+    *,
+    runs: Path = Path("runs"),
+    resume: bool = False,
+    progress: Progress | None = None,
+    test: bool = True,
+    on_epoch: OnEpoch | None = None,
 ) -> RunFolder:
     """Train one run, keep the weights of the best validation, evaluate them on the test split, and leave a summary.
 
     `resume` goes on from the last finished epoch; without it an existing run is an error, so nothing is overwritten.
+    Without `test` the run ends with its last epoch: no test query is ranked, and there is no summary until the run is resumed
+    with `test`. `on_epoch` is told of each epoch once it is saved, after a resume of those before first, and may end training.
 
     Under torchrun or accelerate launch every process calls this, and all return when the run is finished.
 
@@ -68,15 +80,24 @@ def train(
     with ExitStack() as held:
         processes.on_main(lambda: held.enter_context(folder.claimed()))
         store = open_store(config.data.store)
-        if not processes.on_main(lambda: _is_finished(folder, config, store, resume)):
-            _train(config, folder, store, processes, progress)
+        if not processes.on_main(lambda: _is_finished(folder, config, store, resume) and test):
+            run = _fit(config, folder, store, processes, progress, on_epoch)
+            if test:
+                _test(run)
         else:
             progress.note(f"{folder.path} is finished; nothing to do.")
     return folder
 
 
-def _train(config: Config, folder: RunFolder, store: Store, processes: Processes, progress: Progress) -> None:
-    """The run in `folder`, which this process has claimed, from where it stands to its summary."""
+def _fit(
+    config: Config,
+    folder: RunFolder,
+    store: Store,
+    processes: Processes,
+    progress: Progress,
+    on_epoch: OnEpoch | None,
+) -> "_Run":
+    """The run in `folder`, which this process has claimed, from where it stands to its last epoch."""
     with steps(progress) as report:
         processes.on_main(lambda: store.verify_once(report))
     examples = select_examples(store, config.data, config.seed)
@@ -90,18 +111,25 @@ def _train(config: Config, folder: RunFolder, store: Store, processes: Processes
     with processes.local_main_first():
         builder = model.open_batches(store, progress)
     processes.on_main(lambda: _start(folder, config, store, examples, processes.world_size))
-    run = _Run(config, folder, examples, model, builder, processes, progress)
+    run = _Run(config, folder, examples, model, builder, processes, progress, on_epoch, started)
     run.describe()
     run.fit()
+    return run
+
+
+def _test(run: "_Run") -> None:
+    """Rank the test split with the best weights of a run that was fitted, and write its summary."""
+    config, folder, examples, processes = run.config, run.folder, run.examples, run.processes
     best = processes.on_main(lambda: Model.from_pretrained(folder.model)).to(processes.device)
-    with progress.bar("test", len(examples.test)) as advance:
+    with run.progress.bar("test", len(examples.test)) as advance:
         test = evaluate_examples(
-            best, builder, examples.test, config.evaluation, detail=True, progress=advance, processes=processes
+            best, run.builder, examples.test, config.evaluation, detail=True, progress=advance, processes=processes
         )
 
     def finish() -> None:
         test.write_queries(folder.queries)
-        seconds = run.seconds + time.monotonic() - started - run.session
+        seconds = run.seconds + time.monotonic() - run.started - run.session
+        store, progress = run.builder.store, run.progress
         write_summary(
             folder, config, store, examples, best, test, seconds=seconds, epochs=run.history, progress=progress
         )
@@ -156,6 +184,8 @@ class _Run:
     builder: BatchBuilder
     processes: Processes
     progress: Progress
+    on_epoch: OnEpoch | None
+    started: float
 
     def __post_init__(self) -> None:
         training, seed = self.config.training, self.config.seed
@@ -209,17 +239,22 @@ class _Run:
         if state is not None:
             self._restore(state)
             self.progress.note(f"resuming after epoch {self.epoch} of {training.epochs}")
+        goes_on = all(self._tell(line) for line in self.history)
         if training.compile:
             compile_modules(self.model)
         processes.on_main(self._prepare_records)
         data = TrainingData((self.labelled, self.unlabelled), processes)
         loader = TrainingLoader(data, training.workers, pin=processes.device.type == "cuda")
         try:
-            while self.epoch < training.epochs and not self._is_stopped():
-                self._run_epoch(loader)
+            while goes_on and self.epoch < training.epochs and not self._is_stopped():
+                goes_on = self._tell(self._run_epoch(loader))
         finally:
             if self.writer is not None:
                 self.writer.close()
+
+    def _tell(self, line: dict[str, Any]) -> bool:
+        """Tell who waits for it of an epoch; whether training goes on."""
+        return self.on_epoch is None or self.on_epoch(line)
 
     def _is_stopped(self) -> bool:
         """Whether the last `training.patience` validations brought nothing better: on every process, and when resumed, alike."""
@@ -242,7 +277,8 @@ class _Run:
         self.folder.write_metrics(self.history)
         self.writer = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=self.epoch + 1)
 
-    def _run_epoch(self, loader: TrainingLoader) -> None:
+    def _run_epoch(self, loader: TrainingLoader) -> dict[str, Any]:
+        """One epoch; its line of metrics.jsonl."""
         started = time.monotonic()
         training, number = self.config.training, self.epoch + 1
         line: dict[str, Any] = {
@@ -274,6 +310,7 @@ class _Run:
         line["seconds"] = round(elapsed, 3)
         self.processes.on_main(lambda: self._record(line))
         self.progress.note(epoch_line(line, training.epochs))
+        return line
 
     def _record(self, line: dict[str, Any]) -> None:
         """What an epoch leaves on disk: it is finished once the state, from which a run goes on, is."""

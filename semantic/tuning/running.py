@@ -1,0 +1,225 @@
+"""A search on this machine: trials side by side, each a run in a process of its own; this process asks and tells Optuna."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import torch
+
+from semantic.config.errors import ConfigError
+from semantic.config.loading import make_config
+from semantic.config.schema import Config
+from semantic.config.search_space import Space, drawn_fields
+from semantic.config.sweeps import Sweep
+from semantic.runs.folder import RunFolder
+from semantic.runs.reading import TRIAL
+from semantic.runtime.files import write_text
+from semantic.runtime.progress import Advance, Progress
+from semantic.sweeps.running import machine_shares
+from semantic.sweeps.workers import CellFailure, CellProcess, Line, Said
+from semantic.training.loop import TrainingError
+from semantic.tuning.history import best_first, rows, short
+from semantic.tuning.trials import Begun, Trials
+
+MOST_ATTEMPTS = 3
+"""How often a trial is begun whose process ends each time before it has another validation."""
+
+OWN_FAILURES = (TrainingError, ConfigError, MemoryError, torch.cuda.OutOfMemoryError)
+"""What a trial's values can bring about: the trial has failed, and the search goes on. Any other error ends it."""
+
+
+def train_trial(config: Config, runs: Path, line: Line) -> None:
+    """A run from where it stands to its last epoch, or to the one after which it is pruned. No test query is ranked."""
+    from semantic.training.loop import train
+
+    def on_epoch(epoch: dict) -> bool:  # type: ignore[type-arg]
+        value = epoch["valid"]["standard"]["ndcg@5"] if "valid" in epoch else None
+        return bool(line.ask("epoch", epoch["epoch"], epoch["seconds"], value, epoch.get("best", False)))
+
+    train(config, runs=runs, resume=True, progress=Said(line.line), test=False, on_epoch=on_epoch)
+
+
+@dataclass
+class AtWork:
+    """A trial and its process; what its epochs told, those of earlier attempts first."""
+
+    begun: Begun
+    config: Config
+    process: CellProcess
+    values: dict[int, float] = field(default_factory=dict)  # by epoch
+    epochs: int = 0
+    best_epoch: int = 0
+    seconds: float = 0.0
+    is_pruned: bool = False
+
+
+class Search:
+    """The trials at work here, one a slot, until the study has as many as are wanted.
+
+    `ended` is called after each that ended, to write what is known.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        space: Space,
+        trials: Trials,
+        *,
+        runs: Path,
+        most: int,
+        jobs: int,
+        seed: int,
+        progress: Progress,
+        ended: Callable[[], None],
+    ) -> None:
+        self.sweep, self.space, self.trials, self.runs, self.seed = sweep, space, trials, runs, seed
+        self.most, self.jobs, self.progress, self.ended = most, jobs, progress, ended
+        self.epochs = sweep.base.training.epochs
+        self.num_ended = 0  # trials, those of other processes included
+        self.at_work: dict[int, AtWork] = {}
+        self.threads, self.devices = machine_shares(jobs)
+        self.said: set[str] = set()
+        self.advance: Advance = lambda *_: None
+
+    def run(self) -> None:
+        """Work until there is nothing more to begin, and all that was begun has ended. An interrupt gives trials back."""
+        try:
+            with self.progress.bar(f"{self.most} trials, epochs", self.most * self.epochs) as self.advance:
+                while self._fill() or self.at_work:
+                    wait([one.process.line for one in self.at_work.values()])
+                    for slot, one in list(self.at_work.items()):
+                        self._hear(slot, one)
+        finally:
+            for one in self.at_work.values():
+                one.process.stop()
+                self.trials.put_back(one.begun, counted=False)
+            self.at_work.clear()
+
+    def _fill(self) -> bool:
+        """Begin a trial in every free slot; whether one was begun."""
+        begun = False
+        for slot in range(self.jobs):
+            while slot not in self.at_work:
+                trial = self.trials.next(self.most)
+                if trial is None:
+                    return begun
+                self._begin(slot, trial)
+                begun = True
+        return begun
+
+    def _begin(self, slot: int, begun: Begun) -> None:
+        if begun.twin is not None:
+            self._end_as(begun)
+            return
+        if begun.attempts > MOST_ATTEMPTS:
+            self._fail(begun, f"its process ended {MOST_ATTEMPTS} times before it had another validation")
+            return
+        values = {"variant": f"trial-{begun.number}", "experiment": self.sweep.name, "seed": self.seed}
+        try:
+            config = make_config({**drawn_fields(self.sweep, begun.values), **values})
+        except ConfigError as error:
+            self._fail(begun, " ".join(str(error).split("\n")[1:]).strip())
+            return
+        try:
+            self._mark(config, begun, "begun")
+            device = self.devices[slot % len(self.devices)] if self.devices else None
+            process = CellProcess(config, self.runs, threads=self.threads, device=device, work=train_trial)
+        except BaseException:
+            self.trials.put_back(begun, counted=False)
+            raise
+        self.at_work[slot] = AtWork(begun, config, process)
+
+    def _hear(self, slot: int, one: AtWork) -> None:
+        for kind, *said in one.process.events():
+            if kind == "say" and said[0] not in self.said:
+                self.said.add(said[0])
+                self.progress.say(f"trial {one.begun.number}: {said[0]}")
+            elif kind == "epoch":
+                one.process.line.send(self._goes_on(one, *said))
+            elif kind == "ended":
+                del self.at_work[slot]
+                one.process.stop()
+                self._end(one, *said)
+
+    def _goes_on(self, one: AtWork, epoch: int, seconds: float, value: float | None, is_best: bool) -> bool:
+        """Report a validation; whether the trial is to go on after it."""
+        one.epochs, one.seconds = epoch, one.seconds + seconds
+        self._show()
+        if value is None:
+            return True
+        one.values[epoch] = value
+        one.best_epoch = epoch if is_best else one.best_epoch
+        is_last = epoch == one.config.training.epochs
+        one.is_pruned = self.trials.report(one.begun, value, epoch, is_last=is_last)
+        return not one.is_pruned
+
+    def _end(self, one: AtWork, error: BaseException | None, trace: str) -> None:
+        begun = one.begun
+        if isinstance(error, CellFailure):
+            self.progress.say(f"trial {begun.number}: {error}; it is tried again")
+            self.trials.put_back(begun, counted=True)
+        elif isinstance(error, OWN_FAILURES):
+            self._fail(begun, str(error) or type(error).__name__, one)
+        elif error is not None:
+            self.trials.put_back(begun, counted=False)
+            error.add_note(trace) if hasattr(error, "add_note") else None
+            raise error
+        else:
+            value = None if one.is_pruned else one.values[one.best_epoch]
+            self._mark(one.config, begun, "pruned" if one.is_pruned else "finished")
+            self.trials.end(begun, value, **_facts(one))
+            how = (
+                f"pruned after epoch {one.epochs} at NDCG@5 {100 * one.values[one.epochs]:.1f}"
+                if one.is_pruned
+                else None
+            )
+            self._tell(begun, how or f"NDCG@5 {100 * one.values[one.best_epoch]:.1f}")
+
+    def _fail(self, begun: Begun, why: str, one: AtWork | None = None) -> None:
+        if one is not None:
+            self._mark(one.config, begun, "failed")
+        self.trials.end(begun, None, failed=why, **(_facts(one) if one is not None else {}))
+        self._tell(begun, f"failed: {why}")
+
+    def _end_as(self, begun: Begun) -> None:
+        """End a trial of values that were tried, as that trial ended."""
+        (twin,) = rows([begun.twin], self.space) if begun.twin is not None else ()
+        facts = {
+            "note": f"as trial {twin.number}",
+            "epochs": twin.epochs,
+            "best_epoch": twin.best_epoch,
+            "failed": twin.note,
+        }
+        facts = {key: fact for key, fact in facts.items() if key != "failed" or twin.state == "failed"}
+        self.trials.end(begun, twin.value if twin.is_finished else None, **facts)
+        value = "" if twin.value is None else f", NDCG@5 {100 * twin.value:.1f}"
+        self._tell(begun, f"the values of trial {twin.number}, {twin.state}{value}")
+
+    def _tell(self, begun: Begun, how: str) -> None:
+        """A line of a trial that ended, and what is written of it."""
+        self.ended()
+        found = rows(self.trials.all(), self.space)
+        best = best_first(found)
+        values = ", ".join(f"{key} {short(value)}" for key, value in begun.values.items())
+        so_far = (
+            f" (best {100 * best[0].value:.1f}, trial {best[0].number})" if best and best[0].value is not None else ""
+        )
+        self.progress.say(f"trial {begun.number}: {how}{so_far}; {values}")
+        self.num_ended = sum(row.has_ended for row in found)
+        self._show()
+
+    def _show(self) -> None:
+        """Move the bar: an ended trial counts with all its epochs, however many it had."""
+        done = self.num_ended * self.epochs + sum(min(one.epochs, self.epochs) for one in self.at_work.values())
+        self.advance(min(done, self.most * self.epochs), self.most * self.epochs)
+
+    def _mark(self, config: Config, begun: Begun, state: str) -> None:
+        """Say in the run's folder that it is a trial, and how it stands."""
+        said = {"study": self.sweep.name, "trial": begun.number, "state": state, "values": dict(begun.values)}
+        write_text(RunFolder.of(config, self.runs).path / TRIAL, json.dumps(said, indent=1))
+
+
+def _facts(one: AtWork) -> dict[str, float | int]:
+    return {"epochs": one.epochs, "best_epoch": one.best_epoch, "seconds": round(one.seconds, 3)}
