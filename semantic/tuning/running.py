@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,7 +35,7 @@ def train_trial(config: Config, runs: Path, line: Line) -> None:
     """A run from where it stands to its last epoch, or to the one after which it is pruned. No test query is ranked."""
     from semantic.training.loop import train
 
-    def on_epoch(epoch: dict) -> bool:  # type: ignore[type-arg]
+    def on_epoch(epoch: dict[str, Any]) -> bool:
         value = epoch["valid"]["standard"]["ndcg@5"] if "valid" in epoch else None
         return bool(line.ask("epoch", epoch["epoch"], epoch["seconds"], value, epoch.get("best", False)))
 
@@ -72,7 +73,7 @@ class Search:
         jobs: int,
         seed: int,
         progress: Progress,
-        ended: Callable[[], None],
+        ended: Callable[[], object],
     ) -> None:
         self.sweep, self.space, self.trials, self.runs, self.seed = sweep, space, trials, runs, seed
         self.most, self.jobs, self.progress, self.ended = most, jobs, progress, ended
@@ -185,7 +186,8 @@ class Search:
 
     def _end_as(self, begun: Begun) -> None:
         """End a trial of values that were tried, as that trial ended."""
-        (twin,) = rows([begun.twin], self.space) if begun.twin is not None else ()
+        assert begun.twin is not None
+        (twin,) = rows([begun.twin], self.space)
         facts = {
             "note": f"as trial {twin.number}",
             "epochs": twin.epochs,
