@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from semantic.report.comparison import LEVEL
-from semantic.report.experiments.record import BEST, LIKE, Line, Part, PublishedLine, Results, Tested, Value
+from semantic.report.experiments.record import BEST, LIKE, MOST_TIES, Line, Part, PublishedLine, Results, Tested, Value
 from semantic.report.tables import SEEN
 
 SIGNS = {BEST: "*", LIKE: "≈", "": ""}
@@ -72,6 +72,11 @@ def legend(results: Results) -> list[str]:
             "test over dialogues, Holm-corrected over the rows of the column."
         )
         lines.append(_compared(tests))
+    if any(not line.seen and not line.competes("released") for part in results.parts for line in part.variants):
+        lines.append(
+            f"Rows in more than {100 * MOST_TIES:g}% of whose queries right and wrong products tie are not compared under the released "
+            "protocol, which counts such ties as won."
+        )
     if results.published:
         source = f" ({results.source})" if results.source else ""
         lines.append(

@@ -32,6 +32,10 @@ Values = dict[ProtocolName, dict[str, Value]]
 """By protocol and metric."""
 
 
+MOST_TIES = 0.05
+"""Share of queries with ties, above which the released protocol flatters a row too much for it to be the best."""
+
+
 class Line(Record):
     """A row of the table: a variant with its finished runs, or a floor.
 
@@ -45,7 +49,14 @@ class Line(Record):
     runs: Count
     planned: Count
     seen: Count
+    ties: Share  # queries in which a product that is right ties with one that is wrong; the mean over runs
     values: Values
+
+    def competes(self, protocol: ProtocolName) -> bool:
+        """Whether the row may be the best: it has not seen what it ranks, and its ties, which the released protocol counts as
+        won, are few there.
+        """
+        return not self.seen and (protocol == "standard" or self.kind == "floor" or self.ties <= MOST_TIES)
 
     @property
     def heading(self) -> str:
@@ -93,10 +104,8 @@ class Part(Record):
         return tuple(line for line in self.lines if line.kind == "floor")
 
     def best(self, kind: str, protocol: ProtocolName, metric: str) -> Line | None:
-        """The best variant or floor of a column, of those that have not seen what they rank; of variants, of those with the
-        most runs.
-        """
-        rivals = [line for line in self.lines if line.kind == kind and not line.seen]
+        """The best variant or floor of a column, of those that compete there; of variants, of those with the most runs."""
+        rivals = [line for line in self.lines if line.kind == kind and line.competes(protocol)]
         most = max((line.runs for line in rivals), default=0)
         rivals = [line for line in rivals if kind == "floor" or line.runs == most]
         return max(rivals, key=lambda line: line.values[protocol][metric].mean, default=None)

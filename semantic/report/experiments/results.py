@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from semantic.config.schema import Config
@@ -132,7 +133,10 @@ def _line(name: str, group: Group, planned: int) -> Line:
     runs = len(group.runs)
     size = group.size if runs == planned else f"{runs} of {planned} runs"
     values = _values(cells_of(group.runs))
-    return Line(name=name, kind="variant", size=size, runs=runs, planned=planned, seen=group.seen, values=values)
+    ties = fmean(run.summary.tie_rate for run in group.runs)
+    return Line(
+        name=name, kind="variant", size=size, runs=runs, planned=planned, seen=group.seen, ties=ties, values=values
+    )
 
 
 def _floor(name: str, sets: int, cells: Mapping[Key, Cell]) -> dict[str, Any]:
@@ -143,6 +147,7 @@ def _floor(name: str, sets: int, cells: Mapping[Key, Cell]) -> dict[str, Any]:
         "runs": sets,
         "planned": sets,
         "seen": 0,
+        "ties": 0.0,
         "values": _values(cells),
     }
 

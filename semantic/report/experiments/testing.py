@@ -47,19 +47,24 @@ def with_tests(part: Part, baseline: str | None, groups: Mapping[str, Group]) ->
     """The part with its tests and marks: in each column of each protocol every row is tested against the best, and against the
     baseline where that is another row; Holm's correction is over the rows of the column, for each of the two apart.
 
-    Rows that have seen what they rank are neither tested nor marked.
+    Rows that have seen what they rank are neither tested nor marked, nor are rows with many ties in the released protocol.
     """
     if len(part.variants) < 2:
         return part
     columns: list[Column] = [(protocol, metric) for protocol in PROTOCOLS for metric in part.metrics]
     found = {column: part.best("variant", *column) for column in columns}
     best = {column: line.name for column, line in found.items() if line is not None}
-    rivals = [line.name for line in part.variants if not line.seen]
+    rivals = {protocol: [line.name for line in part.variants if line.competes(protocol)] for protocol in PROTOCOLS}
     families: list[tuple[bool, list[Question]]] = [
-        (True, [(name, best[column], column) for column in best for name in rivals if name != best[column]])
+        (True, [(name, best[column], column) for column in best for name in rivals[column[0]] if name != best[column]])
     ]
-    if baseline in rivals and baseline is not None:
-        others = [(n, baseline, c) for c in columns for n in rivals if baseline not in (n, best.get(c))]
+    if baseline is not None:
+        others = [
+            (name, baseline, column)
+            for column in columns
+            for name in rivals[column[0]]
+            if baseline in rivals[column[0]] and baseline not in (name, best.get(column))
+        ]
         families.append((False, others))
     answers = compare(groups, columns, [question for _, family in families for question in family])
     tests: list[Tested] = []
