@@ -24,8 +24,13 @@ BUILD = REPOSITORY / "build" / "docs"
 PACKAGE = BUILD / "package"
 """Copies of the folders as one package `semantic`: where mkdocstrings reads the sources."""
 
-FROM_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-"""Markdown at the root of the repository -> its page."""
+FROM_ROOT = {
+    "README.md": "index.md",
+    "experiments/README.md": "experiments.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
+"""Markdown of the repository outside docs/ -> its page."""
 
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 INCLUDE = re.compile(r"^<!-- include (\S+) -->$", re.MULTILINE)
@@ -50,6 +55,7 @@ def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
         {"Start": "index.md"},
         {"Architecture": "architecture.md"},
         {"What is promised": "promises.md"},
+        {"Reproduction notes": "experiments.md"},
         {"On a cluster": "cluster.md"},
         {"Configuration": "configuration.md"},
         {"Contributing": "contributing.md"},

@@ -79,7 +79,7 @@ class Slurm:
         words = self("scontrol", "show", "job", "--oneliner", job).split()
         return next(word.partition("=")[2] for word in words if word.startswith(f"{name}="))
 
-    def wait(self, seconds: float = 300) -> None:
+    def wait(self, seconds: float = 600) -> None:
         """Return when no job is left."""
         deadline = time.monotonic() + seconds
         while left := self.queue():

@@ -2,9 +2,10 @@
 
 import pytest
 
+from semantic.config.describing import describe_config
 from semantic.config.errors import ConfigError
 from semantic.config.sweep_schema import MOST_SEEDS, parse_seeds
-from semantic.config.sweeps import MOST_CELLS, load_sweep
+from semantic.config.sweeps import MOST_CELLS, describe_sweep, load_sweep
 from tests.configurations import written
 
 TINY = "base: quickstart\n"
@@ -196,3 +197,17 @@ def test_seeds_are_read_as_ranges_and_lists():
     for wrong in ("", "a", "2-1", "0-1,1", "4294967296", "-3", "0-1000", "1,,2"):
         with pytest.raises(ValueError, match=r"seeds like|each once"):
             parse_seeds(wrong)
+
+
+def test_a_sweep_is_described_with_what_its_variants_change(tmp_path):
+    text = "seeds: 0-1\nvariants:\n  full:\n  other: {model.interaction.hops: 2}\n  same: {model.interaction.hops: 1}"
+    sweep = load_sweep(written(tmp_path, TINY + text))
+    above, below = describe_sweep(sweep).split("# 4 runs.")
+
+    assert above.rstrip("\n") == describe_config(sweep.base)
+    assert below.splitlines() == [
+        " Beside seed and fold they differ in:",
+        "#   full: nothing",
+        "#   other: model.interaction.hops: 2",
+        "#   same: left out, for with this base it is full",
+    ]

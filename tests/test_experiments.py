@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+import result_tables  # of docs/
 from semantic.config.layers import experiments
 from semantic.config.loading import load_config
 from semantic.config.schema import SWEEP
 from semantic.config.sweeps import load_sweep
 from semantic.config.values import read_yaml_file
 from semantic.training.loop import train
+from tests.commands import semantic
 from tests.worlds import STATELESS, tiny_values
 
 BASES = (
@@ -26,7 +28,7 @@ BASES = (
 """Experiments of one run."""
 STUDIES = {
     "alpha": 5 * 5,
-    "components": 10 * 5,
+    "components": 9 * 5,
     "label_ratio": 7 * 5,
     "loss_ablation": 8 * 5,
     "mmd_v3": 5,
@@ -107,3 +109,49 @@ def test_published_values_are_the_papers():
     assert [row.values["ndcg@5"][0] for row in alpha.published] == [73.57, 74.04, 75.87, 75.65, 75.69]
     whole = [load_sweep(name).report.published[0].values for name in ("label_ratio", "loss_ablation", "components")]
     assert all(values == rows["SeMANTIC"].values for values in whole)
+
+
+@pytest.fixture
+def ablation(repository):
+    """The README's ablation of one's own, as it stands there."""
+    text = (repository / "README.md").read_text(encoding="utf-8").split("An ablation of your own", 1)[1]
+    return re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
+
+
+def test_the_readmes_ablation_is_ten_lines_and_eighteen_runs(ablation, tmp_path):
+    (tmp_path / "ablation.yaml").write_text(ablation)
+    sweep = load_sweep(str(tmp_path / "ablation.yaml"))
+
+    assert len(ablation.splitlines()) <= 10
+    assert (len(sweep.cells), len(sweep.variants), sweep.left_out) == (18, 6, ())
+
+
+@pytest.mark.slow
+def test_the_readmes_ablation_is_swept_and_reported(ablation, base):
+    folder = base.parent
+    (folder / "ablation.yaml").write_text(ablation)
+    words = ("ablation.yaml", "--set", f"base={base.name}", "--set", "seeds=0-1")
+
+    planned = semantic("sweep", *words, "--dry-run", cwd=folder).stdout
+    swept = semantic("sweep", *words, "--jobs", "2", cwd=folder).stdout
+    reported = semantic("report", *words, "--out", "report", cwd=folder).stdout
+
+    assert "12 runs, 0 finished" in planned
+    assert "12 of 12 runs finished (12 now)" in swept
+    assert "What teacher and photos are worth" in reported
+    assert "12 of 12 runs finished" in reported
+    assert (folder / "report" / "figures" / "ablation.tiny.svg").is_file()
+
+
+def test_the_tables_of_the_notes_are_those_of_the_results(repository):
+    text = (repository / "experiments" / "README.md").read_text(encoding="utf-8")
+    files = {file.stem for file in (repository / "experiments" / "results").glob("*.json")}
+
+    assert files == {name for _, name in result_tables.TABLE.findall(text)} == {"label_ratio.simmc", "components.simmc"}
+    assert result_tables.with_tables(text) == text
+
+
+def test_the_notes_have_a_row_for_every_study(repository):
+    text = (repository / "experiments" / "README.md").read_text(encoding="utf-8")
+
+    assert all(f"| `{name}` |" in text for name in STUDIES)

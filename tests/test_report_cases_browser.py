@@ -23,12 +23,13 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 WIDTHS = (1200, 400)
+PATIENCE = 180_000  # milliseconds, on a machine that is busy
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator:
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=browser(), args=FLAGS)
+        opened = driver.chromium.launch(executable_path=browser(), args=FLAGS, timeout=PATIENCE)
         yield opened
         opened.close()
 
@@ -37,6 +38,7 @@ def chromium() -> Iterator:
 def tab(request, chromium) -> Iterator:
     """A page that fails the test at the first error of a script, or where it asks for anything but its own file."""
     context = chromium.new_context(viewport={"width": request.param, "height": 800}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE)
     page, wrong = context.new_page(), []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text))
@@ -134,7 +136,7 @@ def test_answers_are_given_kept_saved_and_counted(tab, form, tmp_path):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     key = read_key(form)

@@ -322,14 +322,15 @@ def test_a_run_that_cannot_go_on_is_a_failed_job_with_one_line(slurm, values, tm
 def test_what_a_real_slurm_refuses_is_one_line(slurm, values, tmp_path, monkeypatch):
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
-    file, runs = tmp_path / "tiny.yaml", tmp_path / "runs"
-    file.write_text(yaml.safe_dump(values | {"seeds": [0, 1, 2, 3, 4]}))
+    few, many, runs = tmp_path / "few.yaml", tmp_path / "many.yaml", tmp_path / "runs"
+    few.write_text(yaml.safe_dump(values))
+    many.write_text(yaml.safe_dump(values | {"seeds": [0, 1, 2, 3, 4]}))
     with pytest.raises(
-        UserError, match=r"^sbatch: expected it to take 5 jobs, found: invalid partition specified: nix"
+        UserError, match=r"^sbatch: expected it to take 3 jobs, found: invalid partition specified: nix"
     ):
-        submit(str(file), runs, "partition=nix")
+        submit(str(few), runs, "partition=nix")
     with pytest.raises(UserError, match="unrecognized option '--quality=7'"):
-        submit(str(file), runs, "quality=7")
+        submit(str(few), runs, "quality=7")
     with pytest.raises(FailedError, match=r"Invalid job array specification; --shard 1/2 submits half of the runs$"):
-        submit(str(file), runs)
+        submit(str(many), runs)
     assert names(runs / "tiny" / "slurm") == []

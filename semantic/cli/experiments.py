@@ -83,11 +83,15 @@ def evaluate(
 
 
 def config(experiment: Experiment, overrides: Overrides = None) -> None:
-    """Print an experiment's resolved configuration, every field with what it means."""
+    """Print an experiment's resolved configuration, every field with what it means; of several runs also what they differ in."""
     from semantic.config.describing import describe_config
     from semantic.config.loading import load_config
+    from semantic.config.sweeps import describe_sweep, has_several_runs, load_sweep
 
-    print(describe_config(load_config(experiment, overrides or ())))
+    if has_several_runs(experiment, overrides or ()):
+        print(describe_sweep(load_sweep(experiment, overrides or ())))
+    else:
+        print(describe_config(load_config(experiment, overrides or ())))
 
 
 def import_released(

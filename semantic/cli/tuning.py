@@ -9,6 +9,9 @@ from semantic.cli.arguments import Experiment, Overrides
 from semantic.cli.console import out, print_line, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semantic.tuning.history import Row
     from semantic.tuning.tune import Tuned
 
 SHOWN = 5
@@ -72,7 +75,7 @@ def _print_found(found: "Tuned", trials: int, runs: Path) -> None:
     print_line(f"train it: semantic train {found.best} --seeds 0-2{more}")
 
 
-def _print_table(found: "Tuned", best: "list") -> None:  # type: ignore[type-arg]
+def _print_table(found: "Tuned", best: "Sequence[Row]") -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -86,5 +89,5 @@ def _print_table(found: "Tuned", best: "list") -> None:  # type: ignore[type-arg
     grid.add_column("epochs", justify="right")
     for row in best:
         values = [short(row.values[one.field]) for one in found.space]
-        grid.add_row(str(row.number), f"{100 * row.value:.1f}", *values, f"{row.best_epoch} of {row.epochs}")
+        grid.add_row(str(row.number), f"{100 * (row.value or 0.0):.1f}", *values, f"{row.best_epoch} of {row.epochs}")
     out.print(grid)

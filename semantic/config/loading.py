@@ -11,7 +11,7 @@ from semantic.config.errors import ConfigError
 from semantic.config.layers import merge, read_experiment, sections, with_overrides
 from semantic.config.registry import DEFAULT, find_model
 from semantic.config.renamed import old_keys
-from semantic.config.schema import SWEEP, Config, ModelConfig
+from semantic.config.schema import SEVERAL, SWEEP, Config, ModelConfig
 from semantic.config.values import dump_yaml, read_yaml, read_yaml_file
 from semantic.runtime.terminal import visible
 
@@ -23,7 +23,7 @@ def load_config(experiment: str, overrides: Sequence[str] = ()) -> Config:
         ConfigError: every fault at once; or an experiment of several runs (`semantic.config.sweeps` reads those).
     """
     values, faults = read_experiment(experiment, overrides)
-    several = [section for section in ("seeds", "folds", "vary", "variants") if values.get(section)]
+    several = [section for section in SEVERAL if values.get(section)]
     if several:
         faults.append(
             f"{', '.join(several)}: expected an experiment of one run, got one of several; semantic sweep runs them"

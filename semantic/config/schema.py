@@ -41,6 +41,8 @@ WITHOUT_EFFECT = frozenset({"training.workers", "evaluation.batch_size", "evalua
 
 SWEEP = ("seeds", "folds", "vary", "variants", "report", "search")
 """Keys of an experiment's file, beside `base` and the fields of a run: which runs it has and what becomes of them."""
+SEVERAL = SWEEP[:4]
+"""Those that make an experiment one of several runs."""
 
 
 class Section(BaseModel):

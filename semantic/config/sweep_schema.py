@@ -63,7 +63,7 @@ def _value(metric: str, value: Any) -> Any:
         return float(value), None
     if isinstance(value, list | tuple) and len(value) == 2:  # as a plan's file holds it
         return tuple(value)
-    raise ValueError(f"{metric}: a number in per cent, or 63.9 ± 0.4, got {value!r}")
+    raise ValueError(f"expected a number in per cent, or 63.9 ± 0.4, of {metric}, got {value!r}")
 
 
 class ReportSection(Section):

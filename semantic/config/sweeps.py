@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from semantic.config.describing import fault_line, shortened
+from semantic.config.describing import describe_config, fault_line, shortened
 from semantic.config.errors import ConfigError
 from semantic.config.layers import assign, laid_over, merge, read_experiment
 from semantic.config.loading import make_config, together
-from semantic.config.schema import SWEEP, Config
+from semantic.config.schema import SEVERAL, SWEEP, Config
 from semantic.config.sweep_schema import ReportSection, SearchSection, SweepSections, parse_axes, parse_space
 from semantic.config.values import dotted
 
@@ -58,6 +58,28 @@ class Sweep:
     def variants(self) -> tuple[str, ...]:
         """The names of the cells' folders, each once: the rows of a table."""
         return tuple(dict.fromkeys(cell.config.variant for cell in self.cells))
+
+
+def has_several_runs(experiment: str, overrides: Sequence[str] = ()) -> bool:
+    """Whether an experiment's file, with its overrides, is of several runs. ConfigError where it cannot be read."""
+    values, _ = read_experiment(experiment, overrides)
+    return any(values.get(section) for section in SEVERAL)
+
+
+def describe_sweep(sweep: Sweep) -> str:
+    """The configuration beneath all runs, every field with what it means; then, as comments, what each variant changes."""
+    lines = [describe_config(sweep.base), f"# {len(sweep.cells)} runs. Beside seed and fold they differ in:"]
+    own = {cell.config.variant: dotted(cell.config.model_dump(mode="json")) for cell in reversed(sweep.cells)}
+    known = dotted(sweep.base.model_dump(mode="json"))
+    for variant in sweep.variants:
+        changed = {
+            key: value
+            for key, value in own[variant].items()
+            if known.get(key, ...) != value and key not in ("variant", "seed", "data.fold.index")
+        }
+        shown = ", ".join(f"{key}: {json.dumps(value)}" for key, value in changed.items())
+        lines.append(f"#   {variant}: {shown or 'nothing'}")
+    return "\n".join([*lines, *(f"#   {line}" for line in sweep.left_out)])
 
 
 def load_sweep(experiment: str, overrides: Sequence[str] = ()) -> Sweep:

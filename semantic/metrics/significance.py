@@ -12,6 +12,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 FLIPS = 10_000
 SIGNS_AT_ONCE = 250_000  # bounds the memory of the permutations
+FEWEST_FLIPS = 128  # at once all the same: scipy goes through the groups one by one, for each part anew
 
 
 def paired_test(
@@ -79,7 +80,7 @@ def difference_tests(
             permutation_type="samples",
             vectorized=True,
             n_resamples=flips,
-            batch=max(1, SIGNS_AT_ONCE // size),
+            batch=max(FEWEST_FLIPS, SIGNS_AT_ONCE // size),
             alternative="greater",
             rng=np.random.default_rng(seed),
         )

@@ -231,7 +231,7 @@ def places_of(sections: Sequence[Sequence[Group]]) -> list[str]:
     stores: dict[str, set[str]] = {}
     for groups in sections:
         one = groups[0].runs[0].summary
-        stores.setdefault(Path(one.store).name, set()).add(one.identity)
+        stores.setdefault(store_name(one.store), set()).add(one.identity)
     places = [_place(groups, stores) for groups in sections]
     return [
         place if places.count(place) == 1 else f"{place}, set {_digest(groups[0].queries)}"
@@ -241,7 +241,7 @@ def places_of(sections: Sequence[Sequence[Group]]) -> list[str]:
 
 def _place(groups: Sequence[Group], stores: dict[str, set[str]]) -> str:
     one = groups[0].runs[0].summary
-    name = Path(one.store).name
+    name = store_name(one.store)
     parts = [visible(name) + (f" ({one.identity[:8]})" if len(stores[name]) > 1 else "")]
     crossed = next((group for group in groups if group.folds and len(group.folds) == len(group.queries)), None)
     if crossed is not None and one.fold is not None:
@@ -336,6 +336,12 @@ def _frame(sections: Sequence[Section]) -> pd.DataFrame:
 def _letter(number: int) -> str:
     """a, b, ..., z, aa, ab, ..."""
     return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
+
+
+def store_name(store: str) -> str:
+    """The name of a store's folder; of one that is just called "store", with the name of the folder above."""
+    path = Path(store)
+    return f"{path.parent.name}/{path.name}" if path.name == "store" and path.parent.name else path.name
 
 
 def short(metric: str) -> str:

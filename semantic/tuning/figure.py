@@ -51,7 +51,7 @@ def trials_figure(found: Sequence[Row], space: Space, importances: Mapping[str, 
 def _history(axes: Axes, found: Sequence[Row]) -> None:
     finished = [row for row in found if row.is_finished]
     best = list(accumulate((_per_cent(row) for row in finished), max))
-    steps = []
+    steps: list[tuple[float, float]] = []
     for row, value in zip(finished, best, strict=True):  # a staircase: the best value holds until a trial is better
         steps += [(row.number, steps[-1][1])] if steps else []
         steps.append((row.number, value))

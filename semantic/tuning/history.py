@@ -69,9 +69,7 @@ def _row(one: FrozenTrial, space: Space) -> Row:
 
 def best_first(found: Sequence[Row]) -> list[Row]:
     """The finished trials, the best one first; of equal ones the earlier."""
-    return sorted(
-        (row for row in found if row.value is not None and row.is_finished), key=lambda row: (-row.value, row.number)
-    )  # type: ignore[operator]
+    return sorted((row for row in found if row.is_finished), key=lambda row: (-(row.value or 0.0), row.number))
 
 
 def importances(study: optuna.Study, space: Space) -> dict[str, float]:

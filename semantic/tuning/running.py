@@ -73,7 +73,7 @@ class Search:
         jobs: int,
         seed: int,
         progress: Progress,
-        ended: Callable[[], None],
+        ended: Callable[[], object],
     ) -> None:
         self.sweep, self.space, self.trials, self.runs, self.seed = sweep, space, trials, runs, seed
         self.most, self.jobs, self.progress, self.ended = most, jobs, progress, ended
@@ -188,7 +188,7 @@ class Search:
 
     def _end_as(self, begun: Begun, twin: Row) -> None:
         """End a trial of values that were tried, as that trial ended."""
-        facts = {"note": f"as trial {twin.number}", "epochs": twin.epochs, "best_epoch": twin.best_epoch}
+        facts: dict[str, Any] = {"note": f"as trial {twin.number}", "epochs": twin.epochs, "best_epoch": twin.best_epoch}
         facts |= {"failed": twin.note} if twin.state == "failed" else {}
         self.trials.end(begun, twin.value if twin.is_finished else None, **facts)
         value = "" if twin.value is None else f", NDCG@5 {100 * twin.value:.1f}"

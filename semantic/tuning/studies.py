@@ -50,7 +50,7 @@ def identity(base: Config, search: SearchSection, space: Space, store: str) -> d
     found |= {f"search.{key}": value for key, value in search.model_dump(mode="json").items() if key != "space"}
     found |= {f"search.space.{one.field}": one.describe() for one in space}
     found |= {"content of data.store": store[:12], "content of model.image.features": features_digest(base)}
-    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(found))
 
 
 def open_study(

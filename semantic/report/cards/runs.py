@@ -9,7 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from semantic.report.cards.rendering import NAME, read_template, render
 from semantic.report.exporting import to_markdown
-from semantic.report.tables import Row, Section, table
+from semantic.report.tables import Row, Section, store_name, table
 from semantic.runs.reading import SUMMARY, Run, load_runs, unfinished_runs
 from semantic.runs.summary import PROTOCOLS
 from semantic.runtime.errors import DataError
@@ -108,7 +108,7 @@ def run_card(trained: Trained, facts: ModelFacts) -> str:
         facts=facts,
         group=group,
         one=first.summary,
-        store=Path(first.summary.store).name,
+        store=store_name(first.summary.store),
         weights={id(run): (run.path.relative_to(trained.folder) / WEIGHTS.parent).as_posix() for run in group.runs},
         environment=_environment(first),
         commands=[visible(one) for one in _distinct(run.environment.get("command") for run in group.runs)],
@@ -125,7 +125,7 @@ def run_card(trained: Trained, facts: ModelFacts) -> str:
 
 def _front_matter(name: str, section: Section, row: Row) -> ModelCardData:
     """What the hub reads: the library, tags, and each metric of both protocols as a fraction."""
-    store = visible(Path(section.store).name)
+    store = visible(store_name(section.store))
     results = [
         EvalResult(
             task_type=TASK,

@@ -20,10 +20,12 @@ from semantic.report.experiments.layout import (
 )
 from semantic.report.experiments.record import BEST, Part, Results, Tested
 from semantic.report.experiments.results import progress_line
-from semantic.report.printing import WIDE_TERMINAL, known_to
+from semantic.report.printing import known_to
 from semantic.report.tables import PROTOCOL_NOTES, short
 from semantic.runs.summary import PROTOCOLS
 
+LONGEST_NAME = 28
+"""Columns that a row's name is left at least, where deviations stand beside their means."""
 STYLES = {"variant": "", "published": "italic cyan", "floor": "dim", "alone": "italic cyan"}
 
 
@@ -54,7 +56,10 @@ def print_results(results: Results, console: Console | None = None) -> None:
 
 
 def _table(results: Results, part: Part, protocol: str, console: Console) -> RichTable:
-    separator = " " if console.width >= WIDE_TERMINAL else "\n"
+    rows = table_rows(results, part, protocol)
+    longest = max((len(row.text(metric)) for row in rows for metric in part.metrics), default=0) + len(" *")
+    fits = LONGEST_NAME + longest * len(part.metrics) <= console.width
+    separator = " " if fits else "\n"
 
     def known(text: str) -> str:
         return escape(known_to(console.encoding, text))
@@ -71,7 +76,6 @@ def _table(results: Results, part: Part, protocol: str, console: Console) -> Ric
     grid.add_column("", overflow="fold")
     for metric in part.metrics:
         grid.add_column(short(metric), justify="right", no_wrap=True)
-    rows = table_rows(results, part, protocol)
     for row, after in zip(rows, [*rows[1:], None], strict=True):
         ends = after is not None and after.kind != row.kind and after.kind in ("floor", "alone")
         heading = ("  " if row.kind == "published" else "") + row.heading

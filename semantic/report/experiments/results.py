@@ -10,7 +10,7 @@ from semantic.config.sweep_schema import Published
 from semantic.report.experiments.planned import changed_since, finished_runs, row_groups
 from semantic.report.experiments.record import Line, Machine, Part, PublishedLine, Results, Value, Values
 from semantic.report.experiments.testing import with_tests
-from semantic.report.tables import Cell, Key, cells_of, dropped_of, floors_of, places_of, warnings_of
+from semantic.report.tables import Cell, Key, cells_of, dropped_of, floors_of, places_of, store_name, warnings_of
 from semantic.runs.grouping import Group
 from semantic.runs.plan import Plan
 from semantic.runs.summary import PROTOCOLS
@@ -118,7 +118,7 @@ def _part(plan: Plan, groups: Mapping[str, Group], names: Sequence[str]) -> Part
     one = fullest[0].runs[0].summary
     part = Part(
         place=places_of([fullest])[0],
-        store=visible(Path(one.store).name),
+        store=visible(store_name(one.store)),
         identity=one.identity,
         split=visible(one.split),
         metrics=metrics,
