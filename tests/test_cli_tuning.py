@@ -57,7 +57,7 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def wait_for_epochs(process: subprocess.Popen[str], metrics: Path, epochs: int) -> None:
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while not metrics.is_file() or metrics.read_bytes().count(b"\n") < epochs:
         assert process.poll() is None, f"ended before it could be stopped: {process.communicate()}"
         assert time.monotonic() < deadline, "no epoch in time"
@@ -65,13 +65,13 @@ def wait_for_epochs(process: subprocess.Popen[str], metrics: Path, epochs: int) 
 
 
 def test_a_search_ends_with_an_experiment_that_trains_and_says_how(lab):
-    done = semantic("tune", "lab.yaml", "--trials", 4, cwd=lab)
+    done = semantic("tune", "lab.yaml", "--trials", 3, cwd=lab)
 
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert sum(line.startswith("trial ") and " (best " in line for line in lines) == 4
+    assert sum(line.startswith("trial ") and " (best " in line for line in lines) == 3
     assert lines[-1] == "train it: semantic train runs/lab/best.yaml --seeds 0-2"
-    assert any(line.startswith("4 of 4 trials: ") for line in lines)
+    assert any(line.startswith("3 of 3 trials: ") for line in lines)
     rows = history(lab)
     best = max((row for row in rows if row["state"] == "finished"), key=lambda row: float(row["ndcg@5"]))
     run = lab / "runs" / "lab" / f"trial-{best['number']}" / "seed_0"
@@ -116,17 +116,17 @@ def test_a_killed_search_goes_on_from_the_last_epoch_to_the_same_trials(lab):
 
 
 def test_two_commands_and_jobs_share_one_study_and_train_each_trial_once(lab):
-    first, second = start(lab, "--trials", "6", "--jobs", "2"), start(lab, "--trials", "6")
+    first, second = start(lab, "--trials", "4", "--jobs", "2"), start(lab, "--trials", "4")
     said = []
     for process in (first, second):
         out, complaint = process.communicate(timeout=500)
         assert (process.returncode, complaint) == (0, "")
         said += [line.split(":")[0] for line in out.splitlines() if line.startswith("trial ") and " (best " in line]
 
-    assert sorted(said) == [f"trial {number}" for number in range(6)]
-    semantic("tune", "lab.yaml", "--trials", 6, cwd=lab)
+    assert sorted(said) == [f"trial {number}" for number in range(4)]
+    semantic("tune", "lab.yaml", "--trials", 4, cwd=lab)
     rows = history(lab)
-    assert [row["number"] for row in rows] == [str(number) for number in range(6)]
+    assert [row["number"] for row in rows] == [str(number) for number in range(4)]
     assert {row["state"] for row in rows} <= {"finished", "pruned"}
 
 

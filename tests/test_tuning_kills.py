@@ -32,7 +32,7 @@ def configuration(folder: Path) -> list[str]:
 def test_a_search_killed_at_any_act_goes_on_to_the_same_trials(shop_path, tmp_path):
     shop = tmp_path / "shop"
     shop.mkdir()
-    values = tiny_values(shop_path)
+    values = tiny_values(shop_path) | {"experiment": "lab"}
     values["training"]["epochs"] = EPOCHS
     values["search"] = {"space": SPACE, "startup_trials": 2, "seed": 3}
     (shop / "lab.yaml").write_text(yaml.safe_dump(values, sort_keys=False))

@@ -163,6 +163,16 @@ def test_a_trial_whose_training_fails_ends_alone(search):
     assert any(line.startswith(f"trial {failed[0].number}: failed: the loss") for line in listener.said)
 
 
+def test_a_trial_without_room_in_memory_ends_alone(search):
+    def large(config: Any) -> list[Any]:
+        lacking = RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return [lacking] if config.model.dim == 32 else planted(config)
+
+    space = {"model.dim": [8, 32]}
+    states = {row.values["model.dim"]: row.state for row in search(2, large, {"space": space, "sampler": "grid"}).rows}
+    assert states == {8: "finished", 32: "failed"}
+
+
 def test_values_that_are_no_configuration_together_fail_alone(search):
     space = {"model.dim": [16, 20], "model.heads": [2, 8]}  # 20 is no multiple of 8
     found = search(4, planted, {"space": space, "sampler": "grid"})

@@ -134,7 +134,17 @@ def _sections(values: Mapping[str, Any], faults: list[str]) -> SweepSections:
         except ValidationError as error:
             faults += [fault_line(one, SweepSections) for one in error.errors()]
             for one in error.errors():
-                held.pop(str(one["loc"][0]), None)
+                _leave_out(held, one["loc"])
+
+
+def _leave_out(held: dict[str, Any], place: Sequence[Any]) -> None:
+    """Take a section out that has a fault; of a search the faulty field alone, so that its space is read all the same."""
+    section, *below = map(str, place)
+    search = held.get("search")
+    if section == "search" and below and isinstance(search, Mapping) and below[0] in search and below[0] != "space":
+        held["search"] = {key: value for key, value in search.items() if key != below[0]}
+    else:
+        held.pop(section, None)
 
 
 def _config(fields: Mapping[str, Any], where: str, faults: list[str]) -> Config | None:

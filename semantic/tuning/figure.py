@@ -15,6 +15,7 @@ from semantic.runtime.terminal import visible
 from semantic.tuning.history import Row, short
 
 NAME = "trials"
+FIGURE = (f"{NAME}.svg", f"{NAME}.png")
 COLUMNS = 3
 LONGEST, LONGEST_TITLE = 10, 24
 """Letters of a choice beneath its column, and of a field above its chart: wider text would take the charts' room."""

@@ -7,8 +7,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from semantic.config.errors import ConfigError
 from semantic.config.loading import make_config
 from semantic.config.schema import Config
@@ -21,14 +19,11 @@ from semantic.runtime.progress import Advance, Progress
 from semantic.sweeps.running import machine_shares
 from semantic.sweeps.workers import CellFailure, CellProcess, Line, Said
 from semantic.training.loop import TrainingError
-from semantic.tuning.history import best_first, rows, short
+from semantic.tuning.history import Row, best_first, rows, short
 from semantic.tuning.trials import Begun, Trials
 
 MOST_ATTEMPTS = 3
 """How often a trial is begun whose process ends each time before it has another validation."""
-
-OWN_FAILURES = (TrainingError, ConfigError, MemoryError, torch.cuda.OutOfMemoryError)
-"""What a trial's values can bring about: the trial has failed, and the search goes on. Any other error ends it."""
 
 
 def train_trial(config: Config, runs: Path, line: Line) -> None:
@@ -54,6 +49,11 @@ class AtWork:
     best_epoch: int = 0
     seconds: float = 0.0
     is_pruned: bool = False
+
+    @property
+    def facts(self) -> dict[str, float | int]:
+        """What is kept of a trial that ended."""
+        return {"epochs": self.epochs, "best_epoch": self.best_epoch, "seconds": round(self.seconds, 3)}
 
 
 class Search:
@@ -88,6 +88,7 @@ class Search:
         """Work until there is nothing more to begin, and all that was begun has ended. An interrupt gives trials back."""
         try:
             with self.progress.bar(f"{self.most} trials, epochs", self.most * self.epochs) as self.advance:
+                self._count()
                 while self._fill() or self.at_work:
                     wait([one.process.line for one in self.at_work.values()])
                     for slot, one in list(self.at_work.items()):
@@ -112,16 +113,17 @@ class Search:
 
     def _begin(self, slot: int, begun: Begun) -> None:
         if begun.twin is not None:
-            self._end_as(begun)
-            return
-        if begun.attempts > MOST_ATTEMPTS:
-            self._fail(begun, f"its process ended {MOST_ATTEMPTS} times before it had another validation")
+            self._end_as(begun, *rows([begun.twin], self.space))
             return
         values = {"variant": f"trial-{begun.number}", "experiment": self.sweep.name, "seed": self.seed}
         try:
             config = make_config({**drawn_fields(self.sweep, begun.values), **values})
         except ConfigError as error:
             self._fail(begun, " ".join(str(error).split("\n")[1:]).strip())
+            return
+        if begun.attempts > MOST_ATTEMPTS:
+            self._mark(config, begun, "failed")
+            self._fail(begun, f"its process ended {MOST_ATTEMPTS} times before it had another validation")
             return
         try:
             self._mark(config, begun, "begun")
@@ -159,42 +161,35 @@ class Search:
     def _end(self, one: AtWork, error: BaseException | None, trace: str) -> None:
         begun = one.begun
         if isinstance(error, CellFailure):
-            self.progress.say(f"trial {begun.number}: {error}; it is tried again")
+            more = "; it is tried again" if begun.attempts < MOST_ATTEMPTS else ""
+            self.progress.say(f"trial {begun.number}: {error}{more}")
             self.trials.put_back(begun, counted=True)
-        elif isinstance(error, OWN_FAILURES):
-            self._fail(begun, str(error) or type(error).__name__, one)
+        elif error is not None and _is_own(error):
+            self._mark(one.config, begun, "failed")
+            self._fail(begun, str(error) or type(error).__name__, **one.facts)
         elif error is not None:
             self.trials.put_back(begun, counted=False)
-            error.add_note(trace) if hasattr(error, "add_note") else None
+            if hasattr(error, "add_note"):  # since Python 3.11
+                error.add_note(trace)
             raise error
+        elif one.is_pruned:
+            self._mark(one.config, begun, "pruned")
+            self.trials.end(begun, None, **one.facts)
+            self._tell(begun, f"pruned after epoch {one.epochs} at NDCG@5 {100 * one.values[one.epochs]:.1f}")
         else:
-            value = None if one.is_pruned else one.values[one.best_epoch]
-            self._mark(one.config, begun, "pruned" if one.is_pruned else "finished")
-            self.trials.end(begun, value, **_facts(one))
-            how = (
-                f"pruned after epoch {one.epochs} at NDCG@5 {100 * one.values[one.epochs]:.1f}"
-                if one.is_pruned
-                else None
-            )
-            self._tell(begun, how or f"NDCG@5 {100 * one.values[one.best_epoch]:.1f}")
+            value = one.values[one.best_epoch]
+            self._mark(one.config, begun, "finished")
+            self.trials.end(begun, value, **one.facts)
+            self._tell(begun, f"NDCG@5 {100 * value:.1f}")
 
-    def _fail(self, begun: Begun, why: str, one: AtWork | None = None) -> None:
-        if one is not None:
-            self._mark(one.config, begun, "failed")
-        self.trials.end(begun, None, failed=why, **(_facts(one) if one is not None else {}))
+    def _fail(self, begun: Begun, why: str, **facts: Any) -> None:
+        self.trials.end(begun, None, failed=why, **facts)
         self._tell(begun, f"failed: {why}")
 
-    def _end_as(self, begun: Begun) -> None:
+    def _end_as(self, begun: Begun, twin: Row) -> None:
         """End a trial of values that were tried, as that trial ended."""
-        assert begun.twin is not None
-        (twin,) = rows([begun.twin], self.space)
-        facts = {
-            "note": f"as trial {twin.number}",
-            "epochs": twin.epochs,
-            "best_epoch": twin.best_epoch,
-            "failed": twin.note,
-        }
-        facts = {key: fact for key, fact in facts.items() if key != "failed" or twin.state == "failed"}
+        facts: dict[str, Any] = {"note": f"as trial {twin.number}", "epochs": twin.epochs, "best_epoch": twin.best_epoch}
+        facts |= {"failed": twin.note} if twin.state == "failed" else {}
         self.trials.end(begun, twin.value if twin.is_finished else None, **facts)
         value = "" if twin.value is None else f", NDCG@5 {100 * twin.value:.1f}"
         self._tell(begun, f"the values of trial {twin.number}, {twin.state}{value}")
@@ -209,7 +204,10 @@ class Search:
             f" (best {100 * best[0].value:.1f}, trial {best[0].number})" if best and best[0].value is not None else ""
         )
         self.progress.say(f"trial {begun.number}: {how}{so_far}; {values}")
-        self.num_ended = sum(row.has_ended for row in found)
+        self._count()
+
+    def _count(self) -> None:
+        self.num_ended = self.trials.num_ended()
         self._show()
 
     def _show(self) -> None:
@@ -223,5 +221,8 @@ class Search:
         write_text(RunFolder.of(config, self.runs).path / TRIAL, json.dumps(said, indent=1))
 
 
-def _facts(one: AtWork) -> dict[str, float | int]:
-    return {"epochs": one.epochs, "best_epoch": one.best_epoch, "seconds": round(one.seconds, 3)}
+def _is_own(error: BaseException) -> bool:
+    """Whether a trial's values can have brought the error about: it has failed, and the search goes on."""
+    if isinstance(error, RuntimeError) and "memory" in str(error):  # "CUDA out of memory", "can't allocate memory"
+        return True
+    return isinstance(error, TrainingError | ConfigError | MemoryError)

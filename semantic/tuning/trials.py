@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from semantic.config.search_space import Space
 from semantic.config.sweep_schema import SearchSection
 from semantic.runtime.claims import BusyError, claim
+from semantic.runtime.files import remove_leftovers
 from semantic.tuning.sampling import distributions, grid_point, grid_size, make_pruner, make_sampler
 from semantic.tuning.studies import HEARTBEAT
 
@@ -89,6 +90,10 @@ class Trials:
         found = self.study.get_trials(deepcopy=False)
         return sorted((one for one in found if one.state != TrialState.FAIL), key=number_of)
 
+    def num_ended(self) -> int:
+        """How many trials have ended, whoever worked on them."""
+        return sum(one.state in ENDED for one in self.all())
+
     def next(self, most: int) -> Begun | None:
         """A trial to work on; None where `most` are at work or have ended, or no point of a grid is left."""
         with claim_study(self.folder):
@@ -114,6 +119,7 @@ class Trials:
         held = ExitStack()
         try:
             held.enter_context(claim(self.folder / f"trial-{known}"))
+            remove_leftovers(self.folder / f"trial-{known}")
         except BusyError:  # the first of which this is a copy lives after all
             self._put_back(trial.number)
             return None

@@ -15,7 +15,7 @@ from semantic.runtime.progress import Progress
 from semantic.sweeps.cells import faults_of_data
 from semantic.sweeps.running import check_alone
 from semantic.tuning.best import BEST, HISTORY, check_out, write_results
-from semantic.tuning.figure import write_trials
+from semantic.tuning.figure import FIGURE, write_trials
 from semantic.tuning.history import Row, importances, rows
 from semantic.tuning.running import Search
 from semantic.tuning.studies import FILE, identity, lasting_storage, open_study
@@ -99,7 +99,8 @@ def tune(
     search = sweep.search
     assert search is not None  # `open_search` says where it is not
     with claim_study(folder):
-        remove_leftovers(folder / FILE)
+        for file in (out, *(folder / name for name in (FILE, HISTORY, *FIGURE))):
+            remove_leftovers(file)
         study, opened = open_study(sweep.name, storage, folder, identity(sweep.base, search, space, store.identity))
         _check_new(study, folder)
     epochs, seed = sweep.base.training.epochs, sweep.cells[0].config.seed
@@ -111,7 +112,6 @@ def tune(
         def write() -> tuple[Row, ...]:
             with claim_study(folder):
                 found = tuple(rows(desk.all(), space))
-                remove_leftovers(out)
                 write_results(sweep, space, found, folder, out)
             return found
 
