@@ -188,7 +188,11 @@ class Search:
 
     def _end_as(self, begun: Begun, twin: Row) -> None:
         """End a trial of values that were tried, as that trial ended."""
-        facts: dict[str, Any] = {"note": f"as trial {twin.number}", "epochs": twin.epochs, "best_epoch": twin.best_epoch}
+        facts: dict[str, Any] = {
+            "note": f"as trial {twin.number}",
+            "epochs": twin.epochs,
+            "best_epoch": twin.best_epoch,
+        }
         facts |= {"failed": twin.note} if twin.state == "failed" else {}
         self.trials.end(begun, twin.value if twin.is_finished else None, **facts)
         value = "" if twin.value is None else f", NDCG@5 {100 * twin.value:.1f}"
