@@ -35,7 +35,7 @@ def two_tower(shop) -> Subject:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nothing_such",), r"semantic: experiment 'nothing_such': expected a YAML file or one of quickstart, .*"),
+        (("nothing_such",), r"semantic: experiment 'nothing_such': expected a YAML file or one of alpha, .*"),
         (("--out", "file/bench"), r"semantic: --out file/bench: expected a folder to write to, found a file at .*file"),
     ],
 )

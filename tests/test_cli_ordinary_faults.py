@@ -44,7 +44,9 @@ def digests(folder: Path) -> dict[str, bytes]:
 def test_a_run_cannot_be_put_outside_its_folder(place, monkeypatch, capsys, key, name):
     before = digests(place.parent)
     said = ended(monkeypatch, capsys, "train", "tiny.yaml", "--set", f"{key}={name}", cwd=place, code=2)
-    assert said.startswith(f"semantic: tiny.yaml: 1 fault\n  {key}: expected a name of letters, digits and _ . + -, ")
+    assert said.startswith(
+        f"semantic: tiny.yaml: 1 fault\n  {key}: expected a name of letters, digits and _ . + - , =, "
+    )
     assert said.count("\n") == 2
     assert digests(place.parent) == before
 

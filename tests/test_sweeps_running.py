@@ -187,7 +187,7 @@ def test_a_cell_that_fails_ends_alone(place):
         "diverges": {"model": small | {"name": "own_models:Diverges"}},
         "works": {},
     }
-    (place / "study.yaml").write_text(yaml.safe_dump({"base": "tiny.yaml", "variants": variants}))
+    (place / "study.yaml").write_text(yaml.safe_dump({"base": "tiny.yaml", "variants": variants}, sort_keys=False))
 
     done = semantic("sweep", "study.yaml", "--jobs", "2", "--set", "training.epochs=1", cwd=place, code=1)
 

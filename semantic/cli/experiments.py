@@ -40,6 +40,7 @@ def train(
     replicates = [[f"seed={seed}"] for seed in _seeds(seeds)] if seeds is not None else [[]]
     if folds is not None:
         given.append(f"data.fold.count={folds}")
+        load_config(experiment, given)  # a number of folds beyond bounds is told before they are counted out
         replicates = [[*one, f"data.fold.index={index}"] for one in replicates for index in range(folds)]
     configs = [load_config(experiment, [*given, *one]) for one in replicates]
     folders = []

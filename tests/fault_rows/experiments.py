@@ -78,17 +78,17 @@ ROWS = (
     yaml(
         "a key twice",
         "experiment: a\nexperiment: b",
-        "experiment tiny.yaml: expected YAML, got: the key 'experiment' twice, again in line 2",
+        "tiny.yaml: 1 fault\n  the key 'experiment' twice, again in line 2",
     ),
     yaml(
         "a key twice in a section",
         "data: {store: a, store: b}",
-        "experiment tiny.yaml: expected YAML, got: the key 'store' twice, again in line 1",
+        "tiny.yaml: 1 fault\n  the key 'store' twice, again in line 1",
     ),
     yaml(
         "a section twice",
         "data: {store: store}\nmodel: {dim: 16}\ndata: {test: valid}",
-        "experiment tiny.yaml: expected YAML, got: the key 'data' twice, again in line 3",
+        "tiny.yaml: 1 fault\n  the key 'data' twice, again in line 3",
     ),
     yaml("indented by tabs", "data:\n\tstore: store", "experiment tiny.yaml: expected YAML, got: ..."),
     yaml("not closed", "data: {store: store", "experiment tiny.yaml: expected YAML, got: ..."),
@@ -131,7 +131,7 @@ ROWS = (
     yaml(
         "escape sequences",
         'experiment: "\\x1b[31mred"',
-        "tiny.yaml: 1 fault\n  experiment: expected a name of letters, digits and _ . + -, which begins with ..., got '\\x1b[31mred'",
+        "tiny.yaml: 1 fault\n  experiment: expected a name of letters, digits and _ . + - , =, which begins with ..., got '\\x1b[31mred'",
     ),
     yaml(
         "an environment's variable",

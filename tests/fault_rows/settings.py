@@ -223,7 +223,7 @@ ROWS = (
     field("data=", "data: expected a section, a mapping of keys to values, got None"),
     field(
         "data.store.path=x",
-        "--set data.store.path=x: expected a value for a field, got none that fits 'data.store.path'",
+        "--set data.store.path: expected a value for a field, got none that fits 'data.store.path'",
     ),
     field(
         ".".join("a" * 500) + "=3",

@@ -16,8 +16,8 @@ ROWS = (
         f"{TUNE} --set training.epochs=0 --set 'search.space.training.learnin_rate=[1]' "
         "--set 'search.space.training.ema_decay={low: 0, high: 2}' --set search.sampler=guess",
         "tiny.yaml: 4 faults\n  search.sampler: expected 'tpe', 'random', 'grid' or 'cmaes', got 'guess'\n"
-        "  search.space.training.learnin_rate: training.learnin_rate: no such key; did you mean 'learning_rate'?\n"
-        "  search.space.training.ema_decay: expected less than 1, got 2\n"
+        "  search.space.training.learnin_rate: no such key; did you mean 'learning_rate'?\n"
+        "  search.space.training.ema_decay: expected less than 1, got 2.0\n"
         "  training.epochs: expected an epoch or more for a search, which compares validations; got 0",
     ),
     row(
