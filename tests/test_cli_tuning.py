@@ -87,7 +87,7 @@ def test_a_search_ends_with_an_experiment_that_trains_and_says_how(lab):
     # Trained with the seed of the trials, it is the trial.
     assert without_seconds(lab / "runs/lab/best/seed_0/metrics.jsonl") == without_seconds(run / "metrics.jsonl")
     report = semantic("report", "runs", "--out", "report", cwd=lab)
-    assert "lab/best" in report.stdout
+    assert " best " in report.stdout
     assert "trial-" not in report.stdout + report.stderr
 
 
