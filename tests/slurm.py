@@ -2,15 +2,17 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -78,6 +80,22 @@ class Slurm:
         """What `scontrol` shows of a job: `JobState`, `ExitCode`, `Restarts`."""
         words = self("scontrol", "show", "job", "--oneliner", job).split()
         return next(word.partition("=")[2] for word in words if word.startswith(f"{name}="))
+
+    def preempt(self, job: str) -> None:
+        """Have a job give way to an urgent one that takes all CPUs; return when its processes are gone.
+
+        Its processes are paused meanwhile: they must not finish in the seconds that SLURM takes, which it lets them go on for.
+        """
+        _, *lines = self("scontrol", "listpids", self.field(job, "JobId")).splitlines()
+        processes = [number for line in lines if "python" in psutil.Process(number := int(line.split()[0])).name()]
+        self("sbatch", "--partition=urgent", f"--ntasks={CPUS}", "--output=/dev/null", "--wrap=true")
+        deadline = time.monotonic() + SECONDS
+        while left := [process for process in processes if psutil.pid_exists(process)]:
+            assert time.monotonic() < deadline, f"{job} is at work after {SECONDS} s"
+            for process in left:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGSTOP)
+            time.sleep(0.01)
 
     def wait(self, seconds: float = 600) -> None:
         """Return when no job is left."""

@@ -142,6 +142,8 @@ def test_every_fault_is_told_at_once(tmp_path):
         ("variants: {}", "variants: expected a variant or more, got none"),
         ("variants: {-a: {}}", None),
         ("variants: {a: {when: 3}}", "variants.a.when: expected {field: value}, got 3"),
+        ("variants: {a: {when: {model.nam: semantic}}}", "variants.a.when.model.nam: no such key"),
+        ("variants: {a: {when: {data: {stor: {not: 3}}}}}", "variants.a.when.data.stor.not: no such key"),
         ("variants: {a: {when: {model.name: x}}}", "variants: expected one that exists here, got none (a: left out, for model.name is "
          '"semantic_small_data")'),
         ("seeds: []", "seeds: expected a seed or more, each once, got ()"),

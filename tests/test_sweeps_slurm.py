@@ -269,7 +269,7 @@ def until_epochs(folder: RunFolder, count: int, seconds: float = 300) -> None:
 
 @pytest.mark.slow
 def test_runs_that_are_preempted_end_as_if_they_had_not_been(slurm, values, tmp_path):
-    values["training"]["epochs"] = 31  # SLURM takes some seconds to stop a job
+    epochs = values["training"]["epochs"] = 17
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values | {"seeds": [0, 1]}))
     cells = load_sweep(str(tmp_path / "tiny.yaml")).cells
     runs = [RunFolder.of(cell.config, tmp_path / "runs") for cell in cells]
@@ -280,7 +280,7 @@ def test_runs_that_are_preempted_end_as_if_they_had_not_been(slurm, values, tmp_
     for run in runs:
         until_epochs(run, 2)
     slurm("scancel", "--signal=USR2", f"{number}_1")  # as SLURM warns a job
-    slurm("sbatch", "--partition=urgent", "--ntasks=2", "--output=/dev/null", "--wrap=true")
+    slurm.preempt(f"{number}_0")
     again = sweep_there(slurm, tmp_path)
     assert f"base, seed 1: queued before, as job {number}_1\n0 runs submitted, 2 queued before, 0 " in again.stdout
     whole = [train(cell.config, runs=tmp_path / "whole") for cell in cells]
@@ -290,7 +290,7 @@ def test_runs_that_are_preempted_end_as_if_they_had_not_been(slurm, values, tmp_
         job = f"{number}_{index}"
         assert (slurm.field(job, "JobState"), slurm.field(job, "Restarts")) == ("COMPLETED", "1")
         log = (tmp_path / "runs" / "tiny" / "slurm" / f"{job}_0_log.out").read_text()
-        assert re.search(r"^resuming after epoch \d+ of 31$", log, re.M), log
+        assert re.search(rf"^resuming after epoch \d+ of {epochs}$", log, re.M), log
         assert differences(run.path, other.path) == []
     assert "0 runs submitted, 0 queued before, 2 finished; logs in " in sweep_there(slurm, tmp_path).stdout
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from semantic.config.describing import describe_config, fault_line, shortened
+from semantic.config.describing import describe_config, fault_line, is_key, shortened
 from semantic.config.errors import ConfigError
 from semantic.config.layers import assign, laid_over, merge, read_experiment
 from semantic.config.loading import make_config, together
+from semantic.config.registry import MODELS, find_model
 from semantic.config.schema import SEVERAL, SWEEP, Config
 from semantic.config.sweep_schema import ReportSection, SearchSection, SweepSections, parse_axes, parse_space
 from semantic.config.values import dotted
@@ -182,6 +183,8 @@ def _overridden(sections: SweepSections, overrides: Sequence[str]) -> list[str]:
     }
     changed |= dict.fromkeys(sections.vary, "vary")
     changed |= {"seed": "seeds"} if sections.seeds else {}
+    changed |= {"variant": "variants"} if sections.variants else {"variant": "vary"} if sections.vary else {}
+    changed |= dict.fromkeys(("data.fold.count", "data.fold.index"), "folds") if sections.folds else {}
     faults = [
         f"--set {key}: expected a field that nothing varies, but {changed[key]} does" for key in keys if key in changed
     ]
@@ -208,6 +211,8 @@ def _variants(
         if not isinstance(conditions, Mapping):
             faults.append(f"variants.{name}.{WHEN}: expected {{field: value}}, got {shortened(repr(conditions))}")
             continue
+        unknown = [key for key in dotted(conditions) if base is not None and not _is_key(key.removesuffix(NOT), base)]
+        faults += [f"variants.{name}.{WHEN}.{key}: no such key" for key in unknown]
         unmet = [
             f"{key.removesuffix(NOT)} is {json.dumps(known.get(key.removesuffix(NOT)))}"
             for key, wanted in dotted(conditions).items()
@@ -222,6 +227,11 @@ def _variants(
     if sections.variants and not found and not faults:
         faults.append(f"variants: expected one that exists here, got none ({'; '.join(left_out)})")
     return found or {"": dict(fields)}, left_out
+
+
+def _is_key(key: str, base: Config) -> bool:
+    """Whether a field of this name exists with any model: a base of another one has it not, and counts as null there."""
+    return any(is_key(key.split("."), find_model(name).Config) for name in (base.model.name, *MODELS))
 
 
 def _cells(

@@ -68,7 +68,7 @@ def write_plan(plan: Plan, runs: Path) -> Path:
     file = runs / plan.experiment / FILE
     text = plan.model_dump_json(indent=1)
     with claim(file, lambda _: None):
-        if not file.is_file() or file.read_text(encoding="utf-8").rstrip("\n") != text:
+        if not file.is_file() or read_bytes(file).rstrip(b"\n") != text.encode():
             write_text(file, text)
     return file
 

@@ -36,6 +36,18 @@ ROWS = (
         command=f"{SWEEP} --set model.dim=32",
     ),
     study(
+        "an override of the variant's name",
+        "variants: {a: {}}\n",
+        "study.yaml: 1 fault\n  --set variant: expected a field that nothing varies, but variants does",
+        command=f"{SWEEP} --set variant=b",
+    ),
+    study(
+        "an override of the folds",
+        "folds: 3\n",
+        "study.yaml: 1 fault\n  --set data.fold.index: expected a field that nothing varies, but folds does",
+        command=f"{SWEEP} --set data.fold.index=1",
+    ),
+    study(
         "a base that is not there",
         "",
         "experiment 'nowhere': expected a YAML file or one of alpha, components, ...",
