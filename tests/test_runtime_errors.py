@@ -14,7 +14,7 @@ from semantic.models.semantic.released import ReleasedError
 from semantic.models.text_checkpoints import CheckpointError
 from semantic.runs.folder import RunError
 from semantic.runtime.errors import DataError, FailedError, UserError
-from semantic.training.loop import TrainingError
+from semantic.training.run import TrainingError
 
 
 @pytest.mark.parametrize(

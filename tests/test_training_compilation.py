@@ -19,6 +19,7 @@ from copy import deepcopy
 from pathlib import Path
 import torch
 from semantic.training import loop as trainer
+from semantic.training import run as training_run
 from semantic.training.compilation import compile_modules
 from semantic.config.loading import load_config
 from tests.small_world import build, collate, small_config, small_world, whole, window
@@ -48,7 +49,7 @@ for variant, few in {"paper": {"layers": 1}, "released": {"layers": 1}, "small_d
 
 config, runs, compiled = load_config("tiny.yaml", ["training.epochs=1"]), Path("runs"), []
 plain = trainer.train(config, runs=runs / "plain")
-trainer.compile_modules = lambda model: compiled.append(compile_modules(model, BACKEND))
+training_run.compile_modules = lambda model: compiled.append(compile_modules(model, BACKEND))
 other = trainer.train(load_config("tiny.yaml", ["training.epochs=1", "training.compile=true"]), runs=runs / "compiled")
 assert len(compiled) == 1
 assert without_seconds(other.metrics) == without_seconds(plain.metrics)

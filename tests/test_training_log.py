@@ -12,6 +12,9 @@ LINE = {
     "train_unlabelled": {"loss": 0.75},
     "valid": {"standard": {"ndcg@5": 0.1234}, "released": {"ndcg@5": 0.5}, "tie_rate": 0.0, "loss": 1.0},
     "best": True,
+    "diagnostics": {"train": {"score_spread": 0.375}},
+    "gradients": {"state": 0.0625},
+    "collapse": ["train: every vector is alike"],
 }
 
 
@@ -34,10 +37,14 @@ class Writer:
 
     def __init__(self) -> None:
         self.points: dict[str, tuple[float, int]] = {}
+        self.texts: list[tuple[str, str, int]] = []
         self.flushed = 0
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
         self.points[name] = (value, step)
+
+    def add_text(self, name: str, text: str, step: int) -> None:
+        self.texts.append((name, text, step))
 
     def flush(self) -> None:
         self.flushed += 1
@@ -53,6 +60,9 @@ def test_an_epoch_is_a_point_of_each_curve():
         "train_unlabelled/loss": (0.75, 3),
         "valid standard/ndcg@5": (0.1234, 3),
         "valid released/ndcg@5": (0.5, 3),
+        "train diagnostics/score_spread": (0.375, 3),
+        "gradient norm/state": (0.0625, 3),
         "learning_rate": (0.25, 3),
     }
+    assert writer.texts == [("collapse", "train: every vector is alike", 3)]
     assert writer.flushed == 1

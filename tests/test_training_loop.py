@@ -19,8 +19,10 @@ from semantic.evaluation.ranking import evaluate, evaluate_examples
 from semantic.models.interface import Model
 from semantic.runtime.errors import DataError
 from semantic.training import loop as trainer
-from semantic.training.loop import TrainingError, train
+from semantic.training import run as training_run
+from semantic.training.loop import train
 from semantic.training.optimiser import linear_decay
+from semantic.training.run import TrainingError
 from tests.worlds import (
     STATELESS,
     Listener,
@@ -141,7 +143,8 @@ def test_the_kept_weights_are_those_of_the_best_validation(tmp_path, config, sho
             seen.append({name: value.clone() for name, value in model.state_dict().items()})
         return found
 
-    monkeypatch.setattr(trainer, "evaluate_examples", evaluated)
+    for module in (trainer, training_run):  # the test split, and validation
+        monkeypatch.setattr(module, "evaluate_examples", evaluated)
     folder = train(with_changes(config, "training.epochs=4"), runs=tmp_path)
 
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
@@ -166,7 +169,8 @@ def test_the_loss_may_decide_too(tmp_path, config, shop, monkeypatch):
             return replace(found, loss=loss)
         return found
 
-    monkeypatch.setattr(trainer, "evaluate_examples", evaluated)
+    for module in (trainer, training_run):  # the test split, and validation
+        monkeypatch.setattr(module, "evaluate_examples", evaluated)
     chosen = with_changes(config, "training.epochs=4", "training.selection=loss_or_ndcg@5")
     lines = train(chosen, runs=tmp_path).metrics.read_text().splitlines()
     assert [json.loads(line)["best"] for line in lines] == [True, True, True, False]
@@ -213,6 +217,24 @@ def test_without_states_the_student_alone_learns(tiny, tmp_path, shop):
     counts = json.loads(folder.summary.read_text())["counts"]
     assert counts["labelled_examples"] == 0
     assert counts["unlabelled_examples"] == shop.manifest["splits"]["train"]["examples"]
+
+
+def test_a_run_that_collapses_says_so_while_it_trains(tiny, tmp_path):
+    config = tiny("model.interaction.temperature=1000000")  # attention can only be even
+    listener = Listener()
+    folder = train(config, runs=tmp_path, progress=listener)
+
+    lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    said = [text for text in listener.said if "collapsed" in text]
+    assert len(said) == len(lines) == 2
+    for number, (line, text) in enumerate(zip(lines, said, strict=True), start=1):
+        found = line["diagnostics"]["train"]["teacher_text_slot_entropy"]
+        assert found > 0.999
+        assert text == f"epoch {number}: collapsed, for {'; '.join(line['collapse'])}"
+        assert (
+            f"train: the attention is even over the slots (teacher text slot entropy {found:.4f} of 1)"
+            in line["collapse"]
+        )
 
 
 def test_d_p_never_reads_a_state(tiny, tmp_path, shop):
@@ -379,7 +401,8 @@ def test_patience_ends_a_run_that_gets_no_better(tiny, tmp_path, monkeypatch, ev
             found.protocols["standard"]["ndcg@5"] = next(ndcg)
         return found
 
-    monkeypatch.setattr(trainer, "evaluate_examples", worse)
+    for module in (trainer, training_run):
+        monkeypatch.setattr(module, "evaluate_examples", worse)
     said = Listener()
     run = train(config, runs=tmp_path, progress=said)
 
@@ -401,7 +424,8 @@ def test_without_test_no_test_query_is_ranked_until_the_run_is_resumed(config, r
 
     told = []
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "evaluate_examples", watched)
+        for module in (trainer, training_run):
+            patch.setattr(module, "evaluate_examples", watched)
         patch.setattr(trainer, "write_summary", lambda *_, **__: pytest.fail("writes a summary"))
         folder = train(config, runs=tmp_path, test=False, on_epoch=lambda line: told.append(line) or True)
         test = set(range(*_bounds(config.data.store, "test")))

@@ -23,7 +23,8 @@ from semantic.models.interface import Loss, Model
 from semantic.models.semantic.paper import Semantic
 from semantic.runs.folder import RunError, RunFolder
 from semantic.training import loop as trainer
-from semantic.training.loop import TrainingError, train
+from semantic.training.loop import train
+from semantic.training.run import TrainingError, TrainingRun
 from tests.commands import COMMAND, answering_interrupts, environment
 from tests.worlds import (
     SMALL_DATA,
@@ -62,8 +63,8 @@ def interrupt(monkeypatch, owner: object, name: str, call: int, *, before: bool)
 @pytest.mark.parametrize(
     ("owner", "name", "call", "before"),
     [
-        (trainer._Run, "_step", 2, False),  # within the first epoch: nothing is saved yet
-        (trainer._Run, "_step", 12, False),  # within a later one
+        (TrainingRun, "_step", 2, False),  # within the first epoch: nothing is saved yet
+        (TrainingRun, "_step", 12, False),  # within a later one
         (Model, "save_pretrained", 1, False),  # best weights of an epoch whose state is not saved
         (RunFolder, "append_metrics", 2, False),  # a line of metrics whose state is not saved
         (RunFolder, "save_state", 1, True),

@@ -14,7 +14,7 @@ from semantic.runs.folder import RunError
 from semantic.runs.reading import unfinished_runs
 from semantic.runtime.errors import DataError
 from semantic.sweeps.workers import CellFailure
-from semantic.training.loop import TrainingError
+from semantic.training.run import TrainingError
 from semantic.tuning import running, trials
 from semantic.tuning import tune as tuning
 from semantic.tuning.tune import Tuned, tune

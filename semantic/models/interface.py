@@ -59,10 +59,15 @@ class ProductRows:
 
 @dataclass(frozen=True)
 class Loss:
-    """What is minimised, and the named terms it is made of (for the record; they need not add up to it)."""
+    """What is minimised, and for the record the named terms it is made of (they need not add up to it) and `diagnostics`,
+    figures that show whether the model learns.
+
+    All are a shard's part of the whole batch's: their sums over the processes are recorded.
+    """
 
     total: Float[Tensor, ""]
     terms: Mapping[str, Float[Tensor, ""]]
+    diagnostics: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
 
     @classmethod
     def sum(cls, **terms: Float[Tensor, ""]) -> "Loss":
@@ -126,6 +131,11 @@ class Model(SavedModel, ABC):
     @abstractmethod
     def loss(self, shard: Shard) -> Loss:
         """The loss of a process's shard of a training step: its share of the whole batch's mean."""
+
+    def signs_of_collapse(self, means: Mapping[str, float]) -> Sequence[str]:
+        """What an epoch's mean terms and diagnostics show to be degenerate, a phrase each; nothing by default."""
+        del means
+        return ()
 
     def ranking_loss(
         self,

@@ -1,7 +1,7 @@
-"""The figures of a set of runs: how validation went, and each term of the loss."""
+"""The figures of a set of runs: how validation went, each term of the loss, and what shows whether a run learns."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from semantic.report.drawing import FONT_SIZE, SOFT, UNITS, Curve, draw, hue, li
 from semantic.report.svg import write_figure
 from semantic.runs.grouping import Group
 from semantic.runs.reading import Run
-from semantic.runs.summary import COMPARED
+from semantic.runs.summary import COMPARED, Epoch
 from semantic.runtime.terminal import visible
 
 Groups = Mapping[str, Group]
@@ -21,10 +21,19 @@ TERMS_IN_A_ROW = 4
 LONGEST_TITLE = 60
 LONGEST_NAME = 200  # bytes; file systems take 255, with an ending and a temporary name's
 
+TRAINING_FIGURES: Mapping[str, Callable[[Epoch], Mapping[str, float]]] = {
+    "": lambda epoch: epoch.train,
+    ", unlabelled": lambda epoch: epoch.train_unlabelled,
+    " (diagnostic)": lambda epoch: epoch.diagnostics.get("train", {}),
+    " (diagnostic), unlabelled": lambda epoch: epoch.diagnostics.get("train_unlabelled", {}),
+    " (gradient norm)": lambda epoch: epoch.gradients,
+}
+"""What is written down of an epoch's training, by what follows the name of a figure."""
+
 
 @dataclass(frozen=True)
 class Term:
-    """A term of the training loss by epoch, a line a run; `first` and `last` are its means over runs."""
+    """A term of the training loss, or another figure of training, by epoch: a line a run; `first` and `last` are its means over runs."""
 
     name: str
     curves: tuple[Curve, ...]
@@ -46,10 +55,10 @@ def validation_curves(groups: Groups) -> list[Curve]:
 
 
 def loss_terms(runs: Sequence[Run], colour: int) -> list[Term]:
-    """The terms of the training loss that the runs of a group wrote down."""
+    """What the runs of a group wrote down of each epoch's training: terms of the loss, diagnostics, norms of gradients."""
     terms = []
-    for part, suffix in (("train", ""), ("train_unlabelled", ", unlabelled")):
-        epochs = [[(epoch.epoch, getattr(epoch, part)) for epoch in run.epochs] for run in runs]
+    for suffix, figures in TRAINING_FIGURES.items():
+        epochs = [[(epoch.epoch, figures(epoch)) for epoch in run.epochs] for run in runs]
         for name in dict.fromkeys(name for run in epochs for _, values in run for name in values):
             points = [[(epoch, values[name]) for epoch, values in run if name in values] for run in epochs]
             lines = tuple(Curve(line, colour) for line in points if line)

@@ -302,6 +302,13 @@ def warnings_of(title: str, group: Group) -> list[str]:
             f"{title}: in {100 * tie_rate:.1f}% of queries a product that is right ties with one that is wrong; "
             "the released protocol counts such ties as won."
         )
+    for run in group.runs:
+        epochs = [epoch for epoch in run.epochs if epoch.collapse]
+        if epochs:
+            found.append(
+                f"{title}: {visible(run.path.name)} collapsed in {len(epochs)} of {len(run.epochs)} epochs; in epoch "
+                f"{epochs[-1].epoch} {visible('; '.join(epochs[-1].collapse))}."
+            )
     return found + [
         f"{visible(str(run.path / 'metrics.jsonl'))}: half a last line, left out." for run in group.runs if run.is_torn
     ]

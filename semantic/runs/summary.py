@@ -116,13 +116,16 @@ class Validation(Record):
 
 
 class Epoch(Record):
-    """A line of metrics.jsonl; terms of the loss may be no numbers."""
+    """A line of metrics.jsonl; terms of the loss and norms of gradients may be no numbers."""
 
     model_config = ConfigDict(allow_inf_nan=True)
 
     epoch: Annotated[int, Field(gt=0, le=10**9)]
     train: dict[str, float] = {}
     train_unlabelled: dict[str, float] = {}
+    diagnostics: dict[str, dict[str, float]] = {}
+    gradients: dict[str, float] = {}
+    collapse: tuple[str, ...] = ()
     valid: Validation | None = None
 
 

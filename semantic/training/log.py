@@ -13,6 +13,13 @@ def to_tensorboard(writer: SummaryWriter, line: dict[str, Any]) -> None:
     for protocol in ("standard", "released"):
         for name, value in line.get("valid", {}).get(protocol, {}).items():
             writer.add_scalar(f"valid {protocol}/{name}", value, line["epoch"])
+    for part, values in line.get("diagnostics", {}).items():
+        for name, value in values.items():
+            writer.add_scalar(f"{part} diagnostics/{name}", value, line["epoch"])
+    for name, value in line.get("gradients", {}).items():
+        writer.add_scalar(f"gradient norm/{name}", value, line["epoch"])
+    for sign in line.get("collapse", ()):
+        writer.add_text("collapse", sign, line["epoch"])
     writer.add_scalar("learning_rate", line["learning_rate"], line["epoch"])
     writer.flush()
 

@@ -1,10 +1,15 @@
 """A training step's loss, and its terms on their way back from the device."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from semantic.batching.shards import Shard
 from semantic.models.interface import Model
+
+DIAGNOSTIC = "diagnostic "
+"""Before the names of diagnostics, where they travel with the terms of a loss."""
 
 
 class LossModule(nn.Module):
@@ -20,10 +25,20 @@ class LossModule(nn.Module):
         self.autocast = autocast
 
     def forward(self, shard: Shard) -> tuple[Tensor, dict[str, Tensor]]:
-        """The shard's part of the loss and of its terms: summed over the processes they are the whole batch's."""
+        """The shard's part of the loss, and of its terms and diagnostics: summed over the processes they are the whole batch's.
+
+        `DIAGNOSTIC` stands before the names of diagnostics.
+        """
         with torch.autocast(shard.batch.positive.device.type, torch.bfloat16, enabled=self.autocast):
             loss = self.model.loss(shard)
-        return shard.weight * loss.total, {name: shard.weight * term.detach() for name, term in loss.terms.items()}
+        recorded = {**loss.terms, **{DIAGNOSTIC + name: value for name, value in loss.diagnostics.items()}}
+        return shard.weight * loss.total, {name: shard.weight * value.detach() for name, value in recorded.items()}
+
+
+def split_diagnostics(means: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """The terms of a loss, and the diagnostics beside them, by their own names."""
+    terms = {name: value for name, value in means.items() if not name.startswith(DIAGNOSTIC)}
+    return terms, {name.removeprefix(DIAGNOSTIC): value for name, value in means.items() if name not in terms}
 
 
 class PendingTerms:

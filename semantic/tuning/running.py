@@ -18,7 +18,7 @@ from semantic.runtime.files import write_text
 from semantic.runtime.progress import Advance, Progress
 from semantic.sweeps.running import machine_shares
 from semantic.sweeps.workers import CellFailure, CellProcess, Line, Said
-from semantic.training.loop import TrainingError
+from semantic.training.run import TrainingError
 from semantic.tuning.history import Row, best_first, rows, short
 from semantic.tuning.trials import Begun, Trials
 

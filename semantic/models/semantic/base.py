@@ -1,7 +1,7 @@
 """What the paper's method and the one for small data share: photos, interaction with the state, scoring, the joint loss."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from semantic.encoders.image import Backbone
 from semantic.encoders.words import BatchWords
 from semantic.models.interface import Explanation, Loss, Model, ProductRows
 from semantic.models.losses import ranking_loss
+from semantic.models.semantic.diagnostics import diagnose, signs_of_collapse
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
 from semantic.models.semantic.scoring import Match, Query, Side, match
 from semantic.models.text_checkpoints import to_unit_deviation
@@ -166,12 +167,21 @@ class StateAwareModel(Model):
         rows = self.read_products(batch.products, words)
         reading = self.read_contexts(batch.contexts, words)
         inferred = self.state.infer(words, reading.evidence)
-        student = self.match(self.query(reading, inferred), ProductRows.of(rows, batch.candidates))
-        if not shard.labelled:
-            return student_loss(student, shard, self.config.loss)
-        gold = self.state.encode(words, GoldValues(batch.contexts.state_tokens, batch.contexts.state_keep))
-        teacher = self.match(self.query(reading, gold), ProductRows.of(rows, batch.candidates))
-        return joint_loss(teacher, student, self.state_terms(inferred, gold, shard), shard, self.config.loss)
+        matches = {"student": self.match(self.query(reading, inferred), ProductRows.of(rows, batch.candidates))}
+        states = {"student": inferred.embeddings}
+        if shard.labelled:
+            gold = self.state.encode(words, GoldValues(batch.contexts.state_tokens, batch.contexts.state_keep))
+            matches["teacher"] = self.match(self.query(reading, gold), ProductRows.of(rows, batch.candidates))
+            states["teacher"] = gold.embeddings
+            terms = self.state_terms(inferred, gold, shard)
+            loss = joint_loss(matches["teacher"], matches["student"], terms, shard, self.config.loss)
+        else:
+            loss = student_loss(matches["student"], shard, self.config.loss)
+        contexts = torch.cat([reading.text[:, -1:], reading.image[:, -1:]], dim=1)
+        return replace(loss, diagnostics=diagnose(rows, contexts, states, matches, shard))
+
+    def signs_of_collapse(self, means: Mapping[str, float]) -> Sequence[str]:
+        return signs_of_collapse(means, self.config.loss.ranking)
 
     def explain(self, query: Query, products: ProductRows) -> Sequence[Explanation]:
         """The attention of the last hop, a_K, of the dialogue and of each product over the slots."""
