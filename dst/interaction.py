@@ -4,7 +4,9 @@ The definition (equation 5 of the paper), for a vector x_0 and state embeddings 
 
     a_k = softmax_i(cos(x_k, S_k,i) / temperature);   S_{k+1} = W_{k+1} S_k;   x_{k+1} = x_k + sum_i a_k,i S_{k+1},i
 
-What is returned is x_K and a_K. Here it is computed in state space, without forming any x_k. With the rows of the basis
+What is returned is x_K and a_K. With attention="sigmoid" each slot has a gate of its own in place of the softmax, a_k,i =
+sigmoid(cos(x_k, S_k,i) / temperature + b): a softmax always takes in as much, and so loses how many slots a product
+matches; gates add up. This departs from the paper. Here it is computed in state space, without forming any x_k. With the rows of the basis
 M = [S_0; ...; S_K], [(K+1) slot, dim], and their Gram matrix G = M M^T, a hop changes what the cosines need by
 
     y_{k+1}     = y_k + a_k G[rows of S_{k+1}, :]            y_k = x_k M^T, which starts as x_0 M^T
@@ -40,8 +42,8 @@ class StateSpace:
 class Enhanced:
     """x_K = x_0 + sum_k a_k S_{k+1}, not formed: `start` is x_0, `taken` are a_0 .. a_{K-1}.
 
-    `norm` is |x_K|, `scaled` are cos(x_K, S_K,i) / temperature, `inner` is the product with the vector asked for. A leading
-    size of 1 in `start` stands for vectors shared by the batch.
+    `norm` is |x_K|, `scaled` are cos(x_K, S_K,i) / temperature, `gate` is b (None: a softmax), `inner` is the product with
+    the vector asked for. A leading size of 1 in `start` stands for vectors shared by the batch.
     """
 
     start: Float[Tensor, "#batch item dim"]
@@ -49,11 +51,12 @@ class Enhanced:
     norm: Float[Tensor, "batch item"]
     scaled: Float[Tensor, "batch slot item"]
     inner: Float[Tensor, "batch item"] | None
+    gate: Float[Tensor, ""] | None = None
 
     @property
     def attention(self) -> Float[Tensor, "batch item slot"]:
         """a_K."""
-        return torch.softmax(self.scaled, dim=1).transpose(1, 2)
+        return weigh_slots(self.scaled, self.gate, dim=1).transpose(1, 2)
 
     def coefficients(self) -> Float[Tensor, "batch item row"]:
         """What x_K holds of each row of M."""
@@ -68,15 +71,32 @@ class Enhanced:
 class DialogueStateInteraction(nn.Module):
     """One modality's interaction with its maps W_1..W_K, shared by the dialogue and the product side."""
 
-    def __init__(self, dim: int, hops: int, *, affine: bool, temperature: float = 1.0, start: str = "random") -> None:
+    GATE_START = -2.0  # b before training
+
+    def __init__(
+        self,
+        dim: int,
+        hops: int,
+        *,
+        affine: bool,
+        temperature: float = 1.0,
+        start: str = "random",
+        scale: float = 1.0,
+        attention: str = "softmax",
+    ) -> None:
         super().__init__()
+        if attention not in ("softmax", "sigmoid"):
+            raise ValueError(f"interaction attention: expected 'softmax' or 'sigmoid', got {attention!r}")
         if start not in ("random", "identity", "zero"):
             raise ValueError(f"interaction maps: expected a start of 'random', 'identity' or 'zero', got {start!r}")
         self.maps = nn.ModuleList(nn.Linear(dim, dim, bias=affine) for _ in range(hops))
         self.temperature = temperature
+        self.gate = nn.Parameter(torch.tensor(self.GATE_START)) if attention == "sigmoid" else None
         for weight in (parameter for name, parameter in self.maps.named_parameters() if name.endswith("weight")):
             if start == "identity":
                 nn.init.eye_(weight)
+                with torch.no_grad():
+                    weight.mul_(scale)
             elif start == "zero":
                 nn.init.zeros_(weight)
 
@@ -113,13 +133,18 @@ class DialogueStateInteraction(nn.Module):
             taken: list[Tensor] = []
             for hop in range(len(self.maps)):
                 block = slice((hop + 1) * slots, (hop + 2) * slots)
-                taken.append(torch.softmax(_scaled(rest, factor, squared, slots, hop), dim=1))
+                taken.append(weigh_slots(_scaled(rest, factor, squared, slots, hop), self.gate, dim=1))
                 before = rest[:, slots:]
                 rest = torch.baddbmm(before, gram[:, block.start :, block], taken[-1])
                 squared = squared + (taken[-1] * (before[:, :slots] + rest[:, :slots])).sum(1, keepdim=True)
             scaled = _scaled(rest, factor, squared, slots, len(self.maps))
             norm = _root(squared).squeeze(1).expand(len(rest), -1)
-            return Enhanced(start, tuple(taken), norm, scaled, None if towards is None else rest[:, -1])
+            return Enhanced(start, tuple(taken), norm, scaled, None if towards is None else rest[:, -1], self.gate)
+
+
+def weigh_slots(scaled: Float[Tensor, "..."], gate: Float[Tensor, ""] | None, dim: int) -> Float[Tensor, "..."]:
+    """a from cos / temperature, whose slots lie along `dim`: a softmax, or gates sigmoid(. + b)."""
+    return torch.softmax(scaled, dim=dim) if gate is None else torch.sigmoid(scaled + gate)
 
 
 def _products(basis: Float[Tensor, "batch row dim"], start: Float[Tensor, "#batch item dim"]) -> Tensor:

@@ -52,23 +52,26 @@ class TurnVectors:
 
 @dataclass(frozen=True)
 class TurnWords:
-    """A context as the words of its turns."""
+    """A context as the words of its turns, and where they were encoded in their turns, these vectors."""
 
     tokens: Int[Tensor, "batch turn token"]
     keep: Bool[Tensor, "batch turn token"]
+    vectors: Float[Tensor, "batch turn token dim"] | None = None
 
 
 class StateEncoders(nn.Module, ABC):
     """A teacher and its student. Both give embeddings S [batch, slot, dim], from the slot keys K and what they read.
 
-    `key_tokens` are the word pieces of each slot's key.
+    `key_tokens` are the word pieces of each slot's key, `unset` those of "none", `pad` fills a value's row behind them.
     """
 
     key_tokens: Tensor
     key_keep: Tensor
 
-    def __init__(self, key_tokens: Sequence[Sequence[int]]) -> None:
+    def __init__(self, key_tokens: Sequence[Sequence[int]], *, unset: tuple[int, ...] = (), pad: int = 0) -> None:
         super().__init__()
+        self.unset = unset
+        self.pad = pad
         width = max(map(len, key_tokens))
         keys = torch.tensor([[*key, *[-1] * (width - len(key))] for key in key_tokens])
         self.register_buffer("key_tokens", keys.clamp(min=0), persistent=False)
@@ -77,6 +80,14 @@ class StateEncoders(nn.Module, ABC):
     def keys(self, words: BatchWords) -> Float[Tensor, "slot dim"]:
         """K: the mean of each slot key's word embeddings."""
         return masked_mean(words(self.key_tokens), self.key_keep)
+
+    def gold_values(self, words: BatchWords, gold: GoldValues) -> SlotValues:
+        """The gold value of each slot, the mean of its words, and which slots have one."""
+        unset = torch.full_like(gold.tokens[0, 0], self.pad)
+        unset[: len(self.unset)] = torch.tensor(self.unset[: len(unset)], device=unset.device)
+        is_set = (gold.tokens != unset).any(-1)
+        values = masked_mean(words(gold.tokens), gold.keep)
+        return SlotValues(values.masked_fill(~is_set.unsqueeze(-1), 0.0), is_set.to(values.dtype))
 
     @abstractmethod
     def encode(self, words: BatchWords, gold: GoldValues) -> DialogueState:
@@ -88,31 +99,49 @@ class StateEncoders(nn.Module, ABC):
 
 
 class AttentionStates(StateEncoders):
-    """The paper's pair: S = Attn(K + V) and S' = Attn(K + Z), the latter from turn vectors."""
+    """The paper's pair: S = Attn(K + V) and S' = Attn(K + Z).
+
+    Z is predicted from turn vectors, or read off the words of the context (`WordReader`); then an unset slot's V is zero, as
+    an unset slot's Z is, and not the words of "none". `key_weight` weighs K; 1 in the paper.
+    """
 
     teacher: "TeacherEncoder"
     student: "StudentLearner"
 
     def __init__(
-        self, key_tokens: Sequence[Sequence[int]], teacher: "TeacherEncoder", student: "StudentLearner"
+        self,
+        key_tokens: Sequence[Sequence[int]],
+        teacher: "TeacherEncoder",
+        student: "StudentLearner",
+        *,
+        unset: tuple[int, ...] = (),
+        pad: int = 0,
+        key_weight: float = 1.0,
     ) -> None:
-        super().__init__(key_tokens)
+        super().__init__(key_tokens, unset=unset, pad=pad)
         self.teacher = teacher
         self.student = student
+        self.key_weight = key_weight
 
     def encode(self, words: BatchWords, gold: GoldValues) -> DialogueState:
-        return DialogueState(self.teacher(self.keys(words), words(gold.tokens), gold.keep))
+        keys = self.key_weight * self.keys(words)
+        if not isinstance(self.student.predictor, WordReader):
+            return DialogueState(self.teacher(keys, words(gold.tokens), gold.keep))
+        values = self.gold_values(words, gold)
+        return DialogueState(self.teacher.attention(keys + values.values), values)
 
     def infer(self, words: BatchWords, context: TurnVectors | TurnWords) -> DialogueState:
-        assert isinstance(context, TurnVectors)
-        return DialogueState(self.student(self.keys(words), context.turns, context.keep))
+        keys, predictor = self.keys(words), self.student.predictor
+        if isinstance(context, TurnVectors):
+            return DialogueState(self.student(self.key_weight * keys, context.turns, context.keep))
+        assert isinstance(predictor, WordReader)
+        values = predictor(keys, words, context.tokens, context.keep, context.vectors)
+        return DialogueState(self.student.attention(self.key_weight * keys + values.values), values)
 
 
 class ValueStates(StateEncoders):
     """The pair for small data: slot values are means of words, the gold ones for the teacher, those of the context that
     the student attends to; both states are S = scale (weight K + V).
-
-    `unset` are the word pieces of "none", `pad` fills a value's row behind them.
     """
 
     teacher: "ValueState"
@@ -127,11 +156,9 @@ class ValueStates(StateEncoders):
         unset: tuple[int, ...],
         pad: int,
     ) -> None:
-        super().__init__(key_tokens)
+        super().__init__(key_tokens, unset=unset, pad=pad)
         self.teacher = teacher
         self.student = student
-        self.unset = unset
-        self.pad = pad
 
     def encode(self, words: BatchWords, gold: GoldValues) -> DialogueState:
         values = self.gold_values(words, gold)
@@ -141,14 +168,6 @@ class ValueStates(StateEncoders):
         assert isinstance(context, TurnWords)
         values = self.student(self.keys(words), words, context.tokens, context.keep)
         return DialogueState(self.teacher(self.keys(words), values.values), values)
-
-    def gold_values(self, words: BatchWords, gold: GoldValues) -> SlotValues:
-        """The gold value of each slot, the mean of its words, and which slots have one."""
-        unset = torch.full_like(gold.tokens[0, 0], self.pad)
-        unset[: len(self.unset)] = torch.tensor(self.unset[: len(unset)], device=unset.device)
-        is_set = (gold.tokens != unset).any(-1)
-        values = masked_mean(words(gold.tokens), gold.keep)
-        return SlotValues(values.masked_fill(~is_set.unsqueeze(-1), 0.0), is_set.to(values.dtype))
 
 
 class TeacherEncoder(nn.Module):
@@ -180,9 +199,12 @@ class TeacherEncoder(nn.Module):
 
 
 class StudentLearner(nn.Module):
-    """S' = Attn(K + Z) with the predicted values Z = CrossAttn(query K, keys and values C_T + C_V)."""
+    """S' = Attn(K + Z) with the predicted values Z = CrossAttn(query K, keys and values C_T + C_V).
 
-    def __init__(self, predictor: Attention, attention: Attention) -> None:
+    Where the predictor is a `WordReader`, `AttentionStates` gives it the words.
+    """
+
+    def __init__(self, predictor: "Attention | WordReader", attention: Attention) -> None:
         super().__init__()
         self.predictor = predictor
         self.attention = attention
@@ -222,7 +244,8 @@ class WordReader(nn.Module):
                                         q_i . W_emb[w_j] / sqrt(dim) + position_i,turn(j),   unset_i
         q_i = Q k_i / sqrt(dim) + e_i   Q starts as the identity: a slot first looks for words like its key
 
-    The words' own embeddings are the values, so an inferred value lies where the teacher's gold value does.
+    The words' own embeddings are the values, so an inferred value lies where the teacher's gold value does. Where words were
+    encoded in their turns, these vectors stand in the scores in place of W_emb[w_j].
     """
 
     UNSET_START = math.log(10.0)
@@ -241,10 +264,12 @@ class WordReader(nn.Module):
         vocabulary: BatchWords,
         tokens: Int[Tensor, "batch turn token"],
         keep: Bool[Tensor, "batch turn token"],
+        vectors: Float[Tensor, "batch turn token dim"] | None = None,
     ) -> SlotValues:
         tokens, table = vocabulary.at(tokens), vocabulary.table
         queries = self.query(keys) / math.sqrt(keys.shape[-1]) + self.extra
-        scores = word_scores(table, queries)[tokens] + self.position.T[None, :, None, :]  # [batch, turn, token, slot]
+        scores = word_scores(table, queries)[tokens] if vectors is None else word_scores(vectors, queries)
+        scores = scores + self.position.T[None, -tokens.shape[1] :, None, :]  # [batch, turn, token, slot]
         scores = scores.flatten(1, 2).transpose(1, 2)
         kept = keep.flatten(1).unsqueeze(1).expand_as(scores)
         unset = self.unset.expand(len(tokens), -1).unsqueeze(-1)

@@ -53,8 +53,8 @@ class BagEncoder(nn.Module):
         return self.dropout(weighted_words(table, tokens, present) + absent.to(table.dtype) @ table[places])
 
 
-def word_scores(table: Float[Tensor, "word dim"], queries: Float[Tensor, "*query dim"]) -> Float[Tensor, "word *query"]:
-    """q . W_emb[w] / sqrt(dim) for every word of the table and every query."""
+def word_scores(table: Float[Tensor, "*word dim"], queries: Float[Tensor, "*query dim"]) -> Float[Tensor, "..."]:
+    """q . W_emb[w] / sqrt(dim) for every word of the table and every query: [*word, *query]."""
     return table @ (queries.mT if queries.dim() > 1 else queries) / math.sqrt(table.shape[-1])
 
 

@@ -17,15 +17,14 @@ def identity_linear(dim: int) -> nn.Linear:
     return layer
 
 
-class PooledContext(nn.Module):
-    """The last turn plus a weighted mean of all turns, and a mean of the shown photos, weighted by attention.
+class PhotoSelection(nn.Module):
+    """A mean of the shown photos, weighted by attention: which of them the text means, or none.
 
-        c_T = P_last u_n + gate P_mean sum_t b_t u_t            b = softmax_t(s . u_t / sqrt(dim) + position_t)
         c_V = sum_j a_j norm(v_j)                       a = softmax over the photos and a sink of
                                                             SHARPNESS cos(Q c_T, v_j) + position_turn(j)
 
     The sink is one more entry of the softmax, with score s_0 + w . c_T / sqrt(dim). The attention left to the photos is
-    the model's estimate that the shopper means a shown product. P and Q start as the identity. Photos of the last turn
+    the model's estimate that the shopper means a shown product. Q starts as the identity. Photos of the last turn
     start with a higher score, LAST_TURN, because shoppers mean them most often.
     """
 
@@ -35,16 +34,44 @@ class PooledContext(nn.Module):
 
     def __init__(self, dim: int, turns: int) -> None:
         super().__init__()
-        self.last, self.mean = identity_linear(dim), identity_linear(dim)
-        self.score = nn.Parameter(torch.zeros(dim))
-        self.position = nn.Parameter(torch.zeros(turns))
-        self.gate = nn.Parameter(torch.tensor(0.3))
         self.query = identity_linear(dim)
         self.photo_position = nn.Parameter(torch.zeros(turns))
         with torch.no_grad():
             self.photo_position[-1] = self.LAST_TURN
         self.sink_query = nn.Parameter(torch.zeros(dim))
         self.sink = nn.Parameter(torch.tensor(3.0))
+
+    def select(
+        self,
+        text: Float[Tensor, "batch dim"],
+        photos: Float[Tensor, "batch turn photo dim"],
+        photos_keep: Bool[Tensor, "batch turn photo"],
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch"]]:
+        """c_V, and the sum of the attention on photos, zero where there are none."""
+        position = self.photo_position[-photos.shape[1] :].repeat_interleave(photos.shape[2])
+        photos = F.normalize(photos.flatten(1, 2), dim=-1)
+        near = (photos @ F.normalize(self.query(text), dim=-1).unsqueeze(-1)).squeeze(-1)
+        near = self.SHARPNESS * near + position
+        sink = (self.sink + text @ self.sink_query / math.sqrt(text.shape[-1])).unsqueeze(1)
+        kept = torch.cat([photos_keep.flatten(1), torch.ones_like(sink, dtype=torch.bool)], dim=1)
+        attention = masked_softmax(torch.cat([near, sink], dim=1), kept)[:, :-1]
+        return (attention.unsqueeze(1) @ photos).squeeze(1), attention.sum(1)
+
+
+class PooledContext(PhotoSelection):
+    """The last turn plus a weighted mean of all turns, and a selection of the shown photos.
+
+        c_T = P_last u_n + gate P_mean sum_t b_t u_t            b = softmax_t(s . u_t / sqrt(dim) + position_t)
+
+    P starts as the identity.
+    """
+
+    def __init__(self, dim: int, turns: int) -> None:
+        super().__init__(dim, turns)
+        self.last, self.mean = identity_linear(dim), identity_linear(dim)
+        self.score = nn.Parameter(torch.zeros(dim))
+        self.position = nn.Parameter(torch.zeros(turns))
+        self.gate = nn.Parameter(torch.tensor(0.3))
 
     def forward(
         self,
@@ -54,14 +81,6 @@ class PooledContext(nn.Module):
         photos_keep: Bool[Tensor, "batch turn photo"],
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch"]]:
         """c_T, c_V, and the sum of the attention on photos, zero where there are none."""
-        root = math.sqrt(turns.shape[-1])
-        weights = masked_softmax(turns @ self.score / root + self.position, keep)
+        weights = masked_softmax(turns @ self.score / math.sqrt(turns.shape[-1]) + self.position[-turns.shape[1] :], keep)
         text = self.last(turns[:, -1]) + self.gate * self.mean((weights.unsqueeze(1) @ turns).squeeze(1))
-
-        photos = F.normalize(photos.flatten(1, 2), dim=-1)
-        near = (photos @ F.normalize(self.query(text), dim=-1).unsqueeze(-1)).squeeze(-1)
-        near = self.SHARPNESS * near + self.photo_position.repeat_interleave(photos_keep.shape[2])
-        sink = (self.sink + text @ self.sink_query / root).unsqueeze(1)
-        kept = torch.cat([photos_keep.flatten(1), torch.ones_like(sink, dtype=torch.bool)], dim=1)
-        attention = masked_softmax(torch.cat([near, sink], dim=1), kept)[:, :-1]
-        return text, (attention.unsqueeze(1) @ photos).squeeze(1), attention.sum(1)
+        return text, *self.select(text, photos, photos_keep)

@@ -48,6 +48,12 @@ class TextEncoder(nn.Module):
         self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
     ) -> Float[Tensor, "text dim"]:
         def encode(tokens: Tensor, keep: Tensor) -> Tensor:
-            return self.pool(self.attention(self.words(vocabulary, tokens, keep), keep=keep), keep)
+            return self.pool(self.words_in_context(vocabulary, tokens, keep), keep)
 
         return by_length(encode, tokens, keep, vocabulary.table)
+
+    def words_in_context(
+        self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
+    ) -> Float[Tensor, "text token dim"]:
+        """Attn(words), a vector for each word; what stands where `keep` is False means nothing."""
+        return self.attention(self.words(vocabulary, tokens, keep), keep=keep)

@@ -22,6 +22,7 @@ FILLER = 29  # a real token id under `keep` False: padding must be told by the m
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {"preset": "paper"},
+    "tuned": {"preset": "tuned"},
     "released": {"preset": "released"},
     "small_data": read_values(
         (resources.files("semantic.experiments") / "simmc2_fashion.yaml").read_text(encoding="utf-8")
@@ -36,6 +37,7 @@ SIZES: dict[str, dict[str, Any]] = {
 """What makes each model small."""
 LONGEST = 3  # turns of the longest dialogue
 SPECS: dict[str, dict[str, Any]] = {
+    "tuned": {"context_turns": LONGEST, "unset_tokens": (1,)},
     "small_data": {
         "context_turns": LONGEST,
         "unset_tokens": (1,),

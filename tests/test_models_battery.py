@@ -39,6 +39,7 @@ CASES = {
     "paper, softmax": Case(
         lambda: build("paper", pooling="attentive", loss={"ranking": {"kind": "sampled_softmax"}}), idle=KEY_BIAS
     ),
+    "tuned": Case(lambda: build("tuned"), LONGEST, KEY_BIAS),
     # A bag has no order, so the table of positions is not read; text completion learns from the catalogue.
     "small_data": Case(
         lambda: build("small_data"), LONGEST, {".positions.": unread, "completion.": unread}, ("completion.",)

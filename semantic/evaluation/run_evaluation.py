@@ -13,6 +13,7 @@ from semantic.batching.examples import Examples, in_dialogues, select_examples
 from semantic.config.schema import Config
 from semantic.datasets.store.store import Store, open_store
 from semantic.evaluation.ranking import evaluate_examples
+from semantic.evaluation.state_tracking import track_states
 from semantic.evaluation.summary import write_summary
 from semantic.models.interface import Model
 from semantic.runs.folder import RunData, RunError, RunFolder
@@ -72,6 +73,7 @@ def evaluate_run(
             evaluation = evaluate_examples(
                 model, builder, rows, config.evaluation, detail=True, progress=advance, processes=processes
             )
+        tracking = track_states(model, builder, examples.labelled, rows, config.evaluation, processes=processes)
         evaluated = config.model_copy(
             update={"data": config.data.model_copy(update={"store": str(store.path), "test": split})}
         )
@@ -97,6 +99,7 @@ def evaluate_run(
                     replace(examples, test=rows),
                     model,
                     evaluation,
+                    tracking,
                     seconds=time.monotonic() - started,
                     split=split,
                     seen=counts,

@@ -12,6 +12,7 @@ from semantic.config.schema import Config
 from semantic.datasets.store.store import Store
 from semantic.evaluation.floors import floors
 from semantic.evaluation.ranking import Evaluation
+from semantic.evaluation.state_tracking import Tracking
 from semantic.models.interface import Model
 from semantic.runs.folder import RunFolder
 from semantic.runtime.files import write_text
@@ -28,6 +29,7 @@ def write_summary(
     examples: Examples,
     model: Model,
     test: Evaluation,
+    tracking: Tracking | None = None,
     *,
     seconds: float,
     epochs: Sequence[Mapping[str, Any]] = (),
@@ -35,7 +37,7 @@ def write_summary(
     seen: Mapping[str, int] = NONE_SEEN,
     progress: Progress | None = None,
 ) -> None:
-    """Both protocols on the evaluated examples, the floors beneath, and every count that explains them.
+    """Both protocols on the evaluated examples, how well their states are tracked, the floors beneath, and every count that explains them.
 
     `seen` are how many of the evaluated dialogues the model was trained on, and how many its weights were chosen by.
     """
@@ -53,6 +55,7 @@ def write_summary(
         "explanations": test.explanations,
         "protocols": test.protocols,
         "tie_rate": test.tie_rate,
+        "states": None if tracking is None else tracking.record(),
         "floors": floors(
             store,
             examples.test.tolist(),

@@ -151,6 +151,17 @@ class Model(SavedModel, ABC):
         """
         return hinge_loss(scores, positive, keep, counts=counts)
 
+    has_states: bool = False
+    """Whether the model infers dialogue states, that is whether it has the two methods below."""
+
+    def encode_states(self, contexts: Contexts) -> Float[Tensor, "query slot dim"]:
+        """An embedding of each slot's gold value."""
+        raise NotImplementedError(f"{type(self).__name__} has no dialogue states")
+
+    def infer_states(self, contexts: Contexts) -> Float[Tensor, "query slot dim"]:
+        """The embedding of each slot that the model infers, to be compared with those of gold values."""
+        raise NotImplementedError(f"{type(self).__name__} has no dialogue states")
+
     def explain(self, query: Any, products: ProductRows) -> Sequence[Explanation]:
         """Why candidates are scored as they are; nothing by default."""
         del query, products

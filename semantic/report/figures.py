@@ -24,6 +24,7 @@ LONGEST_NAME = 200  # bytes; file systems take 255, with an ending and a tempora
 TRAINING_FIGURES: Mapping[str, Callable[[Epoch], Mapping[str, float]]] = {
     "": lambda epoch: epoch.train,
     ", unlabelled": lambda epoch: epoch.train_unlabelled,
+    ", validation": lambda epoch: {} if epoch.valid is None else epoch.valid.tracking,
     " (diagnostic)": lambda epoch: epoch.diagnostics.get("train", {}),
     " (diagnostic), unlabelled": lambda epoch: epoch.diagnostics.get("train_unlabelled", {}),
     " (gradient norm)": lambda epoch: epoch.gradients,

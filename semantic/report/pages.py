@@ -15,6 +15,7 @@ from semantic.report.figures import loss_terms, validation_curves
 from semantic.report.gallery import Bubble, Exhibit, Showcase
 from semantic.report.svg import inline_svg
 from semantic.report.tables import SEEN, ResultTable, short
+from semantic.report.tracking import TRACKING, tracking_table
 from semantic.runs.grouping import Group
 from semantic.runs.reading import Run
 from semantic.runs.summary import COMPARED, PROTOCOLS
@@ -48,6 +49,8 @@ def report_page(result: ResultTable, store: Store | None, turns: int = 12, seed:
         protocols=PROTOCOLS,
         compared=COMPARED,
         seen=SEEN,
+        tracking=tracking_table(result.groups),
+        tracking_title=TRACKING,
         training=training_curves(result.groups),
         shown=shown,
         exhibits=exhibits,

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from semantic.report.tables import SEEN, Cell, ResultTable
+from semantic.report.tracking import MEASURES, TRACKING, tracking_table
 from semantic.runs.summary import PROTOCOLS
 
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line
@@ -43,6 +44,15 @@ def print_table(result: ResultTable, console: Console | None = None) -> None:
             console.print(grid)
         if section.note:
             console.print(section.note, style="dim", markup=False, highlight=False)
+    tracking = tracking_table(result.groups)
+    if tracking is not None:
+        grid = RichTable(title=TRACKING, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+        grid.add_column("", overflow="fold")
+        for measure in MEASURES:
+            grid.add_column(measure, justify="right", no_wrap=True)
+        for title, cells in tracking.rows.items():
+            grid.add_row(escape(known(title)), *(known(cells[measure].text(separator)) for measure in MEASURES))
+        console.print(grid)
     for note in result.notes:
         console.print(known(note), style="dim", markup=False, highlight=False)
     for warning in result.warnings:

@@ -79,6 +79,15 @@ class NamedExplanation(Record):
     products: tuple[str, ...]
 
 
+class StateTracking(Record):
+    """How often a student's slots are right, over `turns` with a gold state."""
+
+    slot_accuracy: Share
+    joint_goal_accuracy: Share
+    turns: Count
+    slots: Annotated[dict[str, Share], Field(min_length=1)]
+
+
 class Summary(Record):
     """A run's results on one set of queries, and what explains them.
 
@@ -100,6 +109,7 @@ class Summary(Record):
     explanations: tuple[NamedExplanation, ...]
     protocols: Protocols
     tie_rate: Share
+    states: StateTracking | None = None
     floors: dict[str, Protocols]
     counts: dict[str, Count]
     rejected: dict[str, Count]
@@ -110,9 +120,20 @@ class Summary(Record):
 
 
 class Validation(Record):
-    """How an epoch's weights ranked the validation split."""
+    """How an epoch's weights ranked the validation split, and tracked its states."""
 
     standard: Protocol
+    states: StateTracking | None = None
+
+    @property
+    def tracking(self) -> dict[str, float]:
+        """Both accuracies by their names; empty without states."""
+        if self.states is None:
+            return {}
+        return {
+            "joint goal accuracy": self.states.joint_goal_accuracy,
+            "slot accuracy": self.states.slot_accuracy,
+        }
 
 
 class Epoch(Record):

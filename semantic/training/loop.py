@@ -94,13 +94,23 @@ def _test(run: TrainingRun) -> None:
         test = evaluate_examples(
             best, run.builder, examples.test, config.evaluation, detail=True, progress=advance, processes=processes
         )
+    tracking = run.track_states(best, examples.test)
 
     def finish() -> None:
         test.write_queries(folder.queries)
         seconds = run.seconds + time.monotonic() - run.started - run.session
         store, progress = run.builder.store, run.progress
         write_summary(
-            folder, config, store, examples, best, test, seconds=seconds, epochs=run.history, progress=progress
+            folder,
+            config,
+            store,
+            examples,
+            best,
+            test,
+            tracking,
+            seconds=seconds,
+            epochs=run.history,
+            progress=progress,
         )
 
     processes.on_main(finish)

@@ -25,6 +25,7 @@ from semantic.config.schema import Config
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.encoders.image import Backbone
 from semantic.evaluation.ranking import Evaluation, ScoreError, evaluate_examples
+from semantic.evaluation.state_tracking import Tracking, track_states
 from semantic.models.interface import Model
 from semantic.runs.folder import RunError, RunFolder, lasting
 from semantic.runtime.digests import value_digest
@@ -185,6 +186,8 @@ class TrainingRun:
         if number % training.validate_every == 0 or number == training.epochs:
             valid = self._validate(number)
             line["valid"] = {**valid.protocols, "tie_rate": valid.tie_rate, "loss": valid.loss}
+            if tracking := self.track_states(self.kept, self.examples.valid):
+                line["valid"]["states"] = tracking.record()
             line["best"] = self._improves(valid)
             if line["best"]:
                 self.best_epoch = number
@@ -219,6 +222,11 @@ class TrainingRun:
                 f"{self.folder.path}: epoch {number}, validation, {error}; the epochs before are saved, lower "
                 "training.learning_rate or set training.max_grad_norm"
             ) from None
+
+    def track_states(self, model: Model, rows: np.ndarray) -> Tracking | None:
+        """How well a model tracks the gold states of examples, by the values that D_F holds."""
+        labelled, config = self.examples.labelled, self.config.evaluation
+        return track_states(model, self.builder, labelled, rows, config, processes=self.processes)
 
     def _run_pass(
         self, steps: TrainingSteps, shards: Iterator[Shard], advance: Advance, offset: int

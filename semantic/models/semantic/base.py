@@ -19,10 +19,11 @@ from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import DialogueState, GoldValues, StateEncoders, TurnVectors, TurnWords
 from semantic.encoders.image import Backbone
 from semantic.encoders.words import BatchWords
-from semantic.models.interface import Explanation, Loss, Model, ProductRows
+from semantic.models.interface import Explanation, Loss, Model, ProductRows, full_precision
 from semantic.models.losses import ranking_loss
 from semantic.models.semantic.diagnostics import diagnose, signs_of_collapse
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
+from semantic.models.semantic.losses import state_value_loss
 from semantic.models.semantic.scoring import Match, Query, Side, match
 from semantic.models.text_checkpoints import to_unit_deviation
 
@@ -63,11 +64,11 @@ class SemanticConfig(ModelConfig):
 class ContextReading:
     """A context: C_T and C_V, what the student reads the state from, and the share of attention on photos.
 
-    The last turn of C_T and C_V are the context's vectors c_T and c_V.
+    The last turn of C_T and C_V are the context's vectors c_T and c_V; C_V may hold c_V alone.
     """
 
     text: Float[Tensor, "batch turn dim"]
-    image: Float[Tensor, "batch turn dim"]
+    image: Float[Tensor, "batch photo_turn dim"]
     evidence: TurnVectors | TurnWords
     photo_share: Float[Tensor, "batch"] | None = None
 
@@ -180,8 +181,33 @@ class StateAwareModel(Model):
         contexts = torch.cat([reading.text[:, -1:], reading.image[:, -1:]], dim=1)
         return replace(loss, diagnostics=diagnose(rows, contexts, states, matches, shard))
 
+    def value_term(self, student: DialogueState, teacher: DialogueState, shard: Shard) -> Float[Tensor, ""]:
+        """`state_value_loss` among the whole batch's gold values, for states that go by slot values."""
+        tokens, gold, inferred = shard.batch.contexts.state_tokens, teacher.values, student.values
+        own = slice(None)
+        if shard.states is not None:
+            tokens, own = shard.states.state_tokens, shard.own
+            with torch.no_grad():
+                gold = self.state.gold_values(self.words(), GoldValues(tokens, shard.states.state_keep))
+        assert gold is not None
+        assert inferred is not None
+        same = (tokens[:, :, None] == tokens.transpose(0, 1)[None]).all(-1)  # [example, slot, example]
+        with full_precision(tokens.device):
+            return state_value_loss(inferred.values, gold.values, inferred.is_set, gold.is_set, same, own=own)
+
     def signs_of_collapse(self, means: Mapping[str, float]) -> Sequence[str]:
         return signs_of_collapse(means, self.config.loss.ranking)
+
+    has_states = True
+
+    def encode_states(self, contexts: Contexts) -> Float[Tensor, "query slot dim"]:
+        gold = self.state.encode(self.words(), GoldValues(contexts.state_tokens, contexts.state_keep))
+        return gold.embeddings if gold.values is None else gold.values.values
+
+    def infer_states(self, contexts: Contexts) -> Float[Tensor, "query slot dim"]:
+        words = self.words()
+        inferred = self.state.infer(words, self.read_contexts(contexts, words).evidence)
+        return inferred.embeddings if inferred.values is None else inferred.values.values
 
     def explain(self, query: Query, products: ProductRows) -> Sequence[Explanation]:
         """The attention of the last hop, a_K, of the dialogue and of each product over the slots."""

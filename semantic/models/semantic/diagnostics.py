@@ -31,7 +31,11 @@ def spread(vectors: Float[Tensor, "*set item dim"]) -> Float[Tensor, ""]:
 def slot_entropy(
     attention: Float[Tensor, "batch candidate slot"], keep: Bool[Tensor, "batch candidate"]
 ) -> Float[Tensor, ""]:
-    """The entropy of an attention over the slots, divided by that of an even one; the mean over candidates."""
+    """The entropy of an attention over the slots, divided by that of an even one; the mean over candidates.
+
+    Gates count by their share of all gates of a candidate.
+    """
+    attention = attention / attention.sum(-1, keepdim=True).clamp(min=1e-12)
     entropy = torch.special.entr(attention.float()).sum(-1) / math.log(max(2, attention.shape[-1]))
     return entropy.masked_fill(~keep, 0.0).sum() / keep.sum().clamp(min=1)
 

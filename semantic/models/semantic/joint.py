@@ -70,7 +70,12 @@ def match_terms(match: Matched, shard: Shard, config: LossConfig) -> Terms:
     terms = {"ranking": ranking_term(match, shard, config.ranking)}
     if config.divergence_weight:
         distance = slot_distance(
-            config.divergence, match.context_text, match.context_image, match.product_text, match.product_image
+            config.divergence,
+            match.context_text,
+            match.context_image,
+            match.product_text,
+            match.product_image,
+            gated=match.gated,
         )
         terms["divergence"] = config.divergence_weight * divergence_loss(distance, batch.positive, batch.keep, counts)
     if config.correlation_weight:

@@ -102,7 +102,18 @@ def slot_distance(
     context_image: Float[Tensor, "batch slot"],
     product_text: Float[Tensor, "batch candidate slot"],
     product_image: Float[Tensor, "batch candidate slot"],
+    *,
+    gated: bool = False,
 ) -> Float[Tensor, "batch candidate"]:
-    """g = D(a_CT, a_PT) + D(a_CV, a_PV); the paper prints JS(a_PI, a_PI) for the second term, a misprint."""
-    distance = DIVERGENCES[divergence]
-    return distance(context_text[:, None], product_text) + distance(context_image[:, None], product_image)
+    """g = D(a_CT, a_PT) + D(a_CV, a_PV); the paper prints JS(a_PI, a_PI) for the second term, a misprint.
+
+    `gated` attentions are a probability for each slot, no distribution over them; then D is the sum over slots of the
+    divergence between the two Bernoulli distributions.
+    """
+    between = DIVERGENCES[divergence]
+
+    def distance(context: Tensor, product: Tensor) -> Tensor:
+        open_slots = between(context[:, None], product)
+        return open_slots + between(1 - context[:, None], 1 - product) if gated else open_slots
+
+    return distance(context_text, product_text) + distance(context_image, product_image)

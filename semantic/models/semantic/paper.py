@@ -4,7 +4,8 @@ Read `Semantic` from top to bottom: what it is made of, then how products and co
 joint loss are in `base`, the state encoders in `semantic.dst.state`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,14 +14,25 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-from semantic.batching.inputs import InputSpec
+from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import Depth, PositiveFloat, PositiveInt, Section, Share, Width
+from semantic.config.schema import Depth, NaturalFloat, PositiveFloat, PositiveInt, Section, Share, Width
+from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
-from semantic.dst.state import AttentionStates, DialogueState, StudentLearner, TeacherEncoder, TurnVectors
+from semantic.dst.state import (
+    AttentionStates,
+    DialogueState,
+    StudentLearner,
+    TeacherEncoder,
+    TurnVectors,
+    TurnWords,
+    WordReader,
+)
 from semantic.encoders.attention import Attention
-from semantic.encoders.image import Backbone, ImageEncoder
+from semantic.encoders.context import PhotoSelection
+from semantic.encoders.image import Backbone, ImageEncoder, WhitenedImageEncoder
+from semantic.encoders.masking import masked_sum
 from semantic.encoders.packing import by_length
 from semantic.encoders.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder
@@ -35,6 +47,7 @@ from semantic.models.semantic.base import (
     TableSource,
     context_turns,
 )
+from semantic.models.semantic.catalogue import photo_blocks
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.losses import state_loss
 from semantic.models.text_checkpoints import load_contextual, load_tables
@@ -67,6 +80,33 @@ class ImageConfig(PhotoSource):
     batch_norm: Literal["train", "eval"] = Field(
         "eval", description="BatchNorm in training: by running statistics, or by the batch's (released)"
     )
+    projection: Literal["trained", "whitened"] = Field(
+        "trained",
+        description="v: a trained layer over the features (paper), or the catalogue's PCA whitening, not trained",
+    )
+    context: Literal["attention", "selection"] = Field(
+        "attention",
+        description="C_V: CrossAttn(C_T, V) of pooled turns (paper), or the shown photos that c_T selects, one by one and without "
+        "residual; the photo cosine is then weighed by the attention that they get",
+    )
+
+    @model_validator(mode="after")
+    def _whitening_needs_fixed_features(self) -> "ImageConfig":
+        if self.projection == "whitened" and not self.frozen:
+            raise ValueError("a frozen backbone (model.image.frozen) for projection whitened")
+        return self
+
+
+class StateConfig(Section):
+    """Teacher's and student's dialogue state."""
+
+    evidence: Literal["turns", "words"] = Field(
+        "turns", description="the student attends to the turns' vectors C_T + C_V (paper), or to the words of the turns"
+    )
+    attention: Literal["separate", "shared"] = Field(
+        "separate", description="Attn of S and of S': weights of their own (paper), or the same"
+    )
+    key_weight: NaturalFloat = Field(1.0, description="of the slot keys K in S and S'; 1 in the paper")
 
 
 class InteractionConfig(Section):
@@ -76,14 +116,27 @@ class InteractionConfig(Section):
     map: Literal["linear", "affine"] = Field(
         "linear", description="W of a hop: without (paper) or with a bias (released)"
     )
-    temperature: PositiveFloat = Field(
-        1.0, description="the softmax over slots is of cosine / temperature; 1 in the paper"
+    attention: Literal["softmax", "sigmoid"] = Field(
+        "softmax", description="a: a softmax over the slots (paper), or a gate for each slot, which counts what matches"
     )
+    temperature: PositiveFloat = Field(
+        1.0, description="the attention over slots is of cosine / temperature; 1 in the paper"
+    )
+    start_scale: PositiveFloat = Field(1.0, description="a W that starts as the identity starts as this many times it")
     text_start: Literal["random", "identity", "zero"] = Field(
         "random", description="W of the text side before training"
     )
     image_start: Literal["random", "identity", "zero"] = Field(
         "random", description="W of the image side; zero: without effect at first"
+    )
+
+
+class PaperLoss(LossConfig):
+    """What is minimised; the defaults are the paper's."""
+
+    state: Literal["mse", "values"] = Field(
+        "mse",
+        description="the term that draws S' to S: their squared distance (paper), or which of the batch's values each slot has",
     )
 
 
@@ -96,9 +149,23 @@ class PaperConfig(SemanticConfig):
     layers: Depth = Field(3, description="layers of every attention stack")
     inner: Width | None = Field(None, description="inner size of a layer; null: dim")
     dropout: Share = Field(0.1, description="dropout of every attention stack")
+    norm: Literal["post", "pre"] = Field(
+        "post", description="LayerNorm of attention layers: after each residual sum (paper), or before each branch"
+    )
+    start: Literal["random", "identity"] = Field(
+        "random",
+        description="attention layers and positions before training; identity: a layer adds nothing yet to what it reads",
+    )
+    turn_positions: bool = Field(
+        False, description="a trained vector for each place in the context is added to its turn"
+    )
     memory: Literal["updated", "input"] = Field(
         "updated",
         description="what self-attention layers after the first attend to: the layer before, or the stack's input (released)",
+    )
+    gate_learning_rate: PositiveFloat | None = Field(
+        None,
+        description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
     )
     pooling: Literal["sum", "leaky_sum", "mean", "attentive"] = Field(
         "sum",
@@ -113,8 +180,9 @@ class PaperConfig(SemanticConfig):
     )
     text: TextConfig = TextConfig()
     image: ImageConfig = ImageConfig()
+    state: StateConfig = StateConfig()
     interaction: InteractionConfig = InteractionConfig()
-    loss: LossConfig = LossConfig()
+    loss: PaperLoss = PaperLoss()
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
@@ -132,7 +200,42 @@ class PaperConfig(SemanticConfig):
             "data": {"unannotated": "unset"},
             "training": {"selection": "loss_or_ndcg@5"},
         },
+        "tuned": {
+            "model": {
+                "layers": 1,
+                "norm": "pre",
+                "start": "identity",
+                "pooling": "attentive",
+                "turn_positions": True,
+                "gate_learning_rate": 2e-2,
+                "text": {"table_scale": "unit"},
+                "image": {"frozen": True, "projection": "whitened", "context": "selection"},
+                "state": {"evidence": "words", "attention": "shared", "key_weight": 0.3},
+                "interaction": {
+                    "hops": 1,
+                    "attention": "sigmoid",
+                    "temperature": 0.1,
+                    "text_start": "identity",
+                    "image_start": "zero",
+                    "start_scale": 0.3,
+                },
+                "loss": {
+                    "ranking": {"kind": "sampled_softmax"},
+                    "state": "values",
+                    "state_weight": 0.1,
+                    "divergence_weight": 0.0,
+                    "correlation_weight": 0.0,
+                },
+            },
+            "training": {"warmup_ratio": 0.05, "max_grad_norm": 1.0, "shared_negatives": 128},
+        },
     }
+
+    @model_validator(mode="after")
+    def _values_are_read_off_words(self) -> "PaperConfig":
+        if self.loss.state == "values" and self.state.evidence != "words":
+            raise ValueError("words (model.state.evidence) for loss.state values")
+        return self
 
     @field_validator("heads")
     @classmethod
@@ -164,6 +267,8 @@ class Semantic(StateAwareModel):
             words = ContextualWords(PretrainedConfig.from_dict(spec.text_encoder))
         else:
             words = WordTables(spec.vocabulary, spec.positions, dim, spec.pad)
+        if config.start == "identity" and isinstance(words, WordTables):
+            nn.init.zeros_(words.positions.weight)
         self.turn_text = TextEncoder(words, self._attention(config.text.layers), Pool(config.pooling, dim))
         self.product_text = self.turn_text
         if config.text.product_encoder == "separate":
@@ -174,14 +279,33 @@ class Semantic(StateAwareModel):
         if features is None:
             self.backbone = Backbone(image.backbone, frozen=image.frozen, batch_norm=image.batch_norm)
             features = self.backbone.features
-        self.image = ImageEncoder(features, dim)
-        self.photo_attention = self._attention() if config.photos == "attention" else None
-        self.photo_pool = Pool(config.pooling, dim)
+        self.image: ImageEncoder | WhitenedImageEncoder
+        self.image = (ImageEncoder if image.projection == "trained" else WhitenedImageEncoder)(features, dim)
+        by_selection = image.context == "selection"
+        self.photo_attention = self._attention() if config.photos == "attention" and not by_selection else None
+        self.photo_pool = None if by_selection else Pool(config.pooling, dim)
 
+        self.turn_position = nn.Parameter(torch.zeros(spec.context_turns, dim)) if config.turn_positions else None
         self.context_text = self._attention()
-        self.context_image = self._attention()
-        teacher = TeacherEncoder(self._attention(), config.value_mean)
-        self.state = AttentionStates(spec.key_tokens, teacher, StudentLearner(self._attention(), self._attention()))
+        self.context_image: Attention | PhotoSelection
+        self.photo_gate: nn.Parameter | None = None
+        if by_selection:
+            self.context_image = PhotoSelection(dim, spec.context_turns)
+            self.photo_gate = nn.Parameter(torch.tensor(2.0))
+        else:
+            self.context_image = self._attention()
+
+        teacher, by_words = TeacherEncoder(self._attention(), config.value_mean), config.state.evidence == "words"
+        predictor = WordReader(len(spec.slots), dim, spec.context_turns) if by_words else self._attention()
+        attention = teacher.attention if config.state.attention == "shared" else self._attention()
+        self.state = AttentionStates(
+            spec.key_tokens,
+            teacher,
+            StudentLearner(predictor, attention),
+            unset=spec.unset_tokens,
+            pad=spec.pad,
+            key_weight=config.state.key_weight,
+        )
         self.text_interaction = self._interaction(config.interaction.text_start)
         self.image_interaction = self._interaction(config.interaction.image_start)
         self.log_scale = log_scale(config.loss.ranking)
@@ -189,12 +313,18 @@ class Semantic(StateAwareModel):
     def _attention(self, layers: int | None = None) -> Attention:
         c = self.config
         layers = c.layers if layers is None else layers
-        return Attention(c.dim, c.heads, c.inner or c.dim, layers, c.dropout, c.memory)
+        return Attention(c.dim, c.heads, c.inner or c.dim, layers, c.dropout, c.memory, c.norm, c.start)
 
     def _interaction(self, start: str) -> DialogueStateInteraction:
         c = self.config.interaction
         return DialogueStateInteraction(
-            self.dim, c.hops, affine=c.map == "affine", temperature=c.temperature, start=start
+            self.dim,
+            c.hops,
+            affine=c.map == "affine",
+            temperature=c.temperature,
+            start=start,
+            scale=c.start_scale,
+            attention=c.attention,
         )
 
     def load_text(self, encoder: nn.Module) -> None:
@@ -203,6 +333,31 @@ class Semantic(StateAwareModel):
             load_contextual(words, encoder, self.dim)
         else:
             load_tables(words, encoder, self.dim)
+
+    @property
+    def inputs(self) -> Inputs:
+        found = super().inputs
+        return replace(found, states="whole batch") if self.config.loss.state == "values" else found
+
+    def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
+        """Whiten the photos' features, where they are to be."""
+        del seed, advance  # nothing is drawn, and it takes no time
+        if isinstance(self.image, WhitenedImageEncoder):
+            device = self.word_table.weight.device
+            self.image.fit(block.to(device) for block in photo_blocks(builder))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Gates, positions and sinks may have a learning rate of their own."""
+        rate = self.config.gate_learning_rate
+        if rate is None:
+            return super().parameter_groups()
+        reader, photos = self.state.student.predictor, self.context_image
+        gates = [g for g in (self.photo_gate, self.text_interaction.gate, self.image_interaction.gate) if g is not None]
+        gates += [photos.photo_position, photos.sink] if isinstance(photos, PhotoSelection) else []
+        gates += [reader.position, reader.unset] if isinstance(reader, WordReader) else []
+        apart = {id(gate) for gate in gates}
+        others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+        return [{"params": others}, *([{"params": gates, "lr": rate}] if gates else [])]
 
     @property
     def word_table(self) -> nn.Embedding:
@@ -215,27 +370,50 @@ class Semantic(StateAwareModel):
         return torch.stack([text, image], dim=1)
 
     def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
-        texts, keep = context_turns(contexts, self.turn_text(words, contexts.turn_tokens, contexts.turn_keep))
-        images, _ = context_turns(contexts, self._pool_photos(*self.shown_photos(contexts, self.image)))
+        tokens, token_keep = contexts.turn_tokens, contexts.turn_keep
+        if isinstance(self.state.student.predictor, WordReader):
+            vectors = self.turn_text.words_in_context(words, tokens, token_keep)
+            texts, keep = context_turns(contexts, self.turn_text.pool(vectors, token_keep))
+        else:
+            texts, keep = context_turns(contexts, self.turn_text(words, tokens, token_keep))
+        if self.turn_position is not None:
+            texts = texts + self.turn_position[-texts.shape[1] :]
         c_text = self.context_text(texts, keep=keep)
-        c_image = self.context_image(c_text, images, keep)
-        return ContextReading(c_text, c_image, TurnVectors(c_text + c_image, keep))
+        photos, shown = self.shown_photos(contexts, self.image)
+        at, share = contexts.turns.clamp(min=0), None
+        if isinstance(self.context_image, PhotoSelection):
+            selected, share = self.context_image.select(c_text[:, -1], photos[at], shown[at] & keep.unsqueeze(-1))
+            c_image = selected.unsqueeze(1)
+        else:
+            images, _ = context_turns(contexts, self._pool_photos(photos, shown))
+            c_image = self.context_image(c_text, images, keep)
+        if isinstance(self.state.student.predictor, WordReader):
+            said = TurnWords(tokens[at], token_keep[at] & keep.unsqueeze(-1), vectors[at])
+            return ContextReading(c_text, c_image, said, share)
+        return ContextReading(c_text, c_image, TurnVectors(c_text + c_image, keep), share)
+
+    def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"] | None:
+        return None if reading.photo_share is None else self.photo_gate * reading.photo_share
 
     def _pool_photos(
         self, photos: Float[Tensor, "set photo dim"], keep: Bool[Tensor, "set photo"]
     ) -> Float[Tensor, "set dim"]:
-        """v of sets of photos; a set without any gives zeros."""
-        attention = self.photo_attention
+        """v of sets of photos; a set without any gives zeros. Where photos are selected one by one, a set is one photo."""
+        attention, pool = self.photo_attention, self.photo_pool
+        if pool is None:
+            return masked_sum(photos, keep)
         if attention is None:
-            return self.photo_pool(photos, keep)
-        return by_length(lambda p, k: self.photo_pool(attention(p, keep=k), k), photos, keep, photos)
+            return pool(photos, keep)
+        return by_length(lambda p, k: pool(attention(p, keep=k), k), photos, keep, photos)
 
     def state_terms(self, student: DialogueState, teacher: DialogueState, shard: Shard) -> dict[str, Tensor]:
-        """MSE(S', S)."""
-        weight = self.config.loss.state_weight
-        if not weight:
+        """MSE(S', S), or which of the whole batch's values each slot has."""
+        loss = self.config.loss
+        if not loss.state_weight:
             return {}
-        return {"state_mse": weight * state_loss(student.embeddings, teacher.embeddings, shard.counts)}
+        if loss.state == "values":
+            return {"state_values": loss.state_weight * self.value_term(student, teacher, shard)}
+        return {"state_mse": loss.state_weight * state_loss(student.embeddings, teacher.embeddings, shard.counts)}
 
     def direct_form(self) -> DirectForm:
         # The bench alone needs it.

@@ -50,7 +50,13 @@ class Query:
 
 @runtime_checkable
 class Matched(Protocol):
-    """What the loss reads of queries beside candidates; a_K is the attention over the slots after the last hop."""
+    """What the loss reads of queries beside candidates; a_K is the attention over the slots after the last hop.
+
+    `gated`: an attention is a gate for each slot, and not a distribution over them.
+    """
+
+    @property
+    def gated(self) -> bool: ...
 
     @property
     def relevance(self) -> Float[Tensor, "batch candidate"]:
@@ -94,6 +100,10 @@ class Match:
     image: Enhanced
     cosines: Float[Tensor, "batch candidate"]
     log_scale: Float[Tensor, ""] | None = None
+
+    @property
+    def gated(self) -> bool:
+        return self.text.gate is not None
 
     @property
     def relevance(self) -> Float[Tensor, "batch candidate"]:

@@ -27,13 +27,13 @@ from semantic.config.schema import Depth, NaturalFloat, NaturalInt, PositiveFloa
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
-from semantic.dst.state import DialogueState, GoldValues, SlotValues, TurnWords, ValueState, ValueStates, WordReader
+from semantic.dst.state import DialogueState, TurnWords, ValueState, ValueStates, WordReader
 from semantic.encoders.bag import BagEncoder
 from semantic.encoders.completion import TextCompletion
 from semantic.encoders.context import PooledContext, identity_linear
 from semantic.encoders.image import Backbone, WhitenedImageEncoder
 from semantic.encoders.words import BatchWords, WordTables
-from semantic.models.interface import DirectForm, full_precision
+from semantic.models.interface import DirectForm
 from semantic.models.losses import Ranking, SampledSoftmax, log_scale
 from semantic.models.semantic.base import (
     ContextReading,
@@ -45,7 +45,6 @@ from semantic.models.semantic.base import (
 )
 from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.joint import LossConfig
-from semantic.models.semantic.losses import state_value_loss
 from semantic.models.text_checkpoints import load_tables
 
 
@@ -213,20 +212,7 @@ class SmallDataSemantic(StateAwareModel):
     def state_terms(self, student: DialogueState, teacher: DialogueState, shard: Shard) -> dict[str, Tensor]:
         """Which of the whole batch's values each slot has, and whether it has one."""
         weight = self.config.loss.state_weight
-        if not weight:
-            return {}
-        tokens, gold, inferred = shard.batch.contexts.state_tokens, teacher.values, student.values
-        own = slice(None)
-        if shard.states is not None:
-            tokens, own = shard.states.state_tokens, shard.own
-            with torch.no_grad():
-                gold = self.state.gold_values(self.words(), GoldValues(tokens, shard.states.state_keep))
-        assert isinstance(gold, SlotValues)
-        assert isinstance(inferred, SlotValues)
-        same = (tokens[:, :, None] == tokens.transpose(0, 1)[None]).all(-1)  # [example, slot, example]
-        with full_precision(tokens.device):
-            term = state_value_loss(inferred.values, gold.values, inferred.is_set, gold.is_set, same, own=own)
-        return {"state_values": weight * term}
+        return {"state_values": weight * self.value_term(student, teacher, shard)} if weight else {}
 
     def direct_form(self) -> DirectForm:
         # The bench alone needs it.

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from semantic.batching.shards import Shard
 from semantic.datasets.batches.tensors import Batch
-from semantic.dst.state import DialogueState
+from semantic.dst.state import DialogueState, SlotValues
+from semantic.encoders.masking import masked_mean
 from semantic.encoders.words import BatchWords
 from semantic.models.interface import DirectForm, Loss
 from semantic.models.semantic.base import StateAwareModel
@@ -44,6 +45,7 @@ class DirectMatch:
     product_text: Float[Tensor, "batch candidate slot"]
     product_image: Float[Tensor, "batch candidate slot"]
     text_image_cosine: Float[Tensor, "batch candidate"]
+    gated: bool
 
 
 class SemanticDirectForm(DirectForm):
@@ -113,7 +115,18 @@ class SemanticDirectForm(DirectForm):
         cosines, text, image, cross = (torch.stack(values, dim=1) for values in zip(*rows, strict=True))
         scale = self.model.log_scale
         logits = None if scale is None else scale.exp() * cosines
-        return DirectMatch(torch.tanh(cosines), logits, text_attention, image_attention, text, image, cross)
+        gated = self.model.text_interaction.gate is not None
+        return DirectMatch(torch.tanh(cosines), logits, text_attention, image_attention, text, image, cross, gated)
+
+    def gold_values(self, batch: FullBatch) -> SlotValues:
+        """The mean of the words of each slot's gold value, zero for "none"."""
+        spec = self.model.spec
+        unset = torch.full_like(batch.state_tokens[0, 0], spec.pad)
+        said = spec.unset_tokens[: len(unset)]
+        unset[: len(said)] = torch.tensor(said, device=unset.device)
+        is_set = (batch.state_tokens != unset).any(-1)
+        values = masked_mean(self.words(batch.state_tokens), batch.state_keep).masked_fill(~is_set.unsqueeze(-1), 0.0)
+        return SlotValues(values, is_set.to(values.dtype))
 
     def encoded_photos(self, photos: Tensor, encoder: torch.nn.Module) -> Float[Tensor, "batch photo dim"]:
         """One photo place after another, over the batch."""

@@ -1,4 +1,4 @@
-"""Attention, pooling and interaction by their definitions, on the weights of a model."""
+"""Attention, pooling, reading of values, selection of photos and interaction by their definitions, on a model's weights."""
 
 import math
 
@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from semantic.dst.interaction import EPSILON, DialogueStateInteraction
+from semantic.dst.interaction import EPSILON, DialogueStateInteraction, weigh_slots
+from semantic.dst.state import SlotValues, WordReader
 from semantic.encoders.attention import Attention, AttentionLayer
+from semantic.encoders.context import PhotoSelection
 from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
 from semantic.encoders.pooling import Pool
 
@@ -29,6 +31,14 @@ def attend(
 
 
 def _layer(layer: AttentionLayer, query: Tensor, memory: Tensor, keep: Tensor | None) -> Tensor:
+    if layer.norm == "post":
+        hidden = layer.attention_norm(query + _attended(layer, query, memory, keep))
+        return layer.feedforward_norm(hidden + _fed_forward(layer, hidden))
+    hidden = query + _attended(layer, layer.attention_norm(query), layer.attention_norm(memory), keep)
+    return hidden + _fed_forward(layer, layer.feedforward_norm(hidden))
+
+
+def _attended(layer: AttentionLayer, query: Tensor, memory: Tensor, keep: Tensor | None) -> Tensor:
     asked, keys, values = (
         x.unflatten(-1, (layer.heads, -1)).transpose(1, 2)
         for x in (layer.query(query), layer.key(memory), layer.value(memory))
@@ -37,9 +47,11 @@ def _layer(layer: AttentionLayer, query: Tensor, memory: Tensor, keep: Tensor | 
     if keep is not None:
         scores = scores.masked_fill(~(keep | ~keep.any(-1, keepdim=True))[:, None, None, :], -torch.inf)
     attended = layer.dropout(torch.softmax(scores, dim=-1)) @ values
-    hidden = layer.attention_norm(query + layer.dropout(layer.out(attended.transpose(1, 2).flatten(2))))
-    inner = torch.relu(layer.expand(hidden))
-    return layer.feedforward_norm(hidden + layer.dropout(layer.contract(inner)))
+    return layer.dropout(layer.out(attended.transpose(1, 2).flatten(2)))
+
+
+def _fed_forward(layer: AttentionLayer, hidden: Tensor) -> Tensor:
+    return layer.dropout(layer.contract(torch.relu(layer.expand(hidden))))
 
 
 def pool(kind: Pool, x: Float[Tensor, "set item dim"], keep: Bool[Tensor, "set item"]) -> Float[Tensor, "set dim"]:
@@ -51,19 +63,54 @@ def pool(kind: Pool, x: Float[Tensor, "set item dim"], keep: Bool[Tensor, "set i
     return F.leaky_relu(masked_sum(x, keep)) if kind.kind == "leaky_sum" else masked_sum(x, keep)
 
 
+def read_values(
+    reader: WordReader,
+    keys: Float[Tensor, "slot dim"],
+    words: Float[Tensor, "batch turn token dim"],
+    vectors: Float[Tensor, "batch turn token dim"],
+    keep: Bool[Tensor, "batch turn token"],
+) -> SlotValues:
+    """`WordReader.forward` of words looked up where they stand, which are scored by their vectors."""
+    root = math.sqrt(words.shape[-1])
+    scores = vectors @ (reader.query(keys) / root + reader.extra).T / root + reader.position.T[None, :, None, :]
+    scores = scores.flatten(1, 2).mT  # [batch, slot, word]
+    kept = keep.flatten(1).unsqueeze(1).expand_as(scores)
+    unset = reader.unset.expand(len(words), -1).unsqueeze(-1)
+    places = torch.cat([kept, torch.ones_like(unset, dtype=torch.bool)], dim=2)
+    weights = masked_softmax(torch.cat([scores, unset], dim=2), places).to(words.dtype)
+    return SlotValues(weights[..., :-1] @ words.flatten(1, 2), 1.0 - weights[..., -1])
+
+
+def select_photos(
+    selection: PhotoSelection,
+    text: Float[Tensor, "batch dim"],
+    photos: Float[Tensor, "batch turn photo dim"],
+    keep: Bool[Tensor, "batch turn photo"],
+) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch"]]:
+    """`PhotoSelection.select`."""
+    photos = F.normalize(photos.flatten(1, 2), dim=-1)
+    near = selection.SHARPNESS * cosine(photos, selection.query(text).unsqueeze(1))
+    near = near + selection.photo_position.repeat_interleave(keep.shape[2])
+    root = math.sqrt(text.shape[-1])
+    sink = (selection.sink + (text * selection.sink_query).sum(-1) / root).unsqueeze(1)
+    places = torch.cat([keep.flatten(1), torch.ones_like(sink, dtype=torch.bool)], dim=1)
+    shares = masked_softmax(torch.cat([near, sink], dim=1), places)[:, :-1]
+    return (shares.unsqueeze(-1) * photos).sum(1), shares.sum(1)
+
+
 def interact(
     interaction: DialogueStateInteraction, x: Float[Tensor, "batch dim"], state: Float[Tensor, "batch slot dim"]
 ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch slot"]]:
     """x_K and a_K of one vector an example, as DSI is defined: the state is mapped anew for every vector."""
     for layer in interaction.maps:
-        attention = _attention(x, state, interaction.temperature)
+        attention = _attention(interaction, x, state)
         state = layer(state)
         x = x + (attention.unsqueeze(1) @ state).squeeze(1)
-    return x, _attention(x, state, interaction.temperature)
+    return x, _attention(interaction, x, state)
 
 
-def _attention(x: Tensor, state: Tensor, temperature: float) -> Tensor:
-    return torch.softmax(cosine(x.unsqueeze(1), state) / temperature, dim=-1)
+def _attention(interaction: DialogueStateInteraction, x: Tensor, state: Tensor) -> Tensor:
+    return weigh_slots(cosine(x.unsqueeze(1), state) / interaction.temperature, interaction.gate, dim=-1)
 
 
 def cosine(x: Float[Tensor, "*#batch dim"], y: Float[Tensor, "*#batch dim"]) -> Float[Tensor, "..."]:

@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from semantic.dst.state import DialogueState
-from semantic.encoders.masking import masked_mean
+from semantic.dst.state import DialogueState, WordReader
+from semantic.encoders.context import PhotoSelection
+from semantic.encoders.masking import masked_mean, masked_sum
 from semantic.encoders.text import TextEncoder
 from semantic.models.semantic.direct.form import DirectContext, SemanticDirectForm
-from semantic.models.semantic.direct.layers import attend, pool
+from semantic.models.semantic.direct.layers import attend, pool, read_values, select_photos
 from semantic.models.semantic.direct.layout import FullBatch
 
 if TYPE_CHECKING:
@@ -24,15 +25,21 @@ class PaperDirectForm(SemanticDirectForm):
 
     def context(self, batch: FullBatch) -> DirectContext:
         model, turns = self.model, range(batch.turn_tokens.shape[1])
-        texts = torch.stack(
-            [self._text(model.turn_text, batch.turn_tokens[:, t], batch.turn_keep[:, t]) for t in turns], dim=1
-        )
-        photos = [self.encoded_photos(batch.turn_photos[:, t], model.image) for t in turns]
-        images = torch.stack([self._pool_photos(photos[t], batch.photo_keep[:, t]) for t in turns], dim=1)
+        vectors = [self._words(model.turn_text, batch.turn_tokens[:, t], batch.turn_keep[:, t]) for t in turns]
+        texts = torch.stack([pool(model.turn_text.pool, vectors[t], batch.turn_keep[:, t]) for t in turns], dim=1)
+        if model.turn_position is not None:
+            texts = texts + model.turn_position
         c_text = attend(model.context_text, texts, keep=batch.turn_real)
-        c_image = attend(model.context_image, c_text, images, batch.turn_real)
-        state = self._student_state(c_text + c_image, batch.turn_real)
-        return DirectContext(c_text[:, -1], c_image[:, -1], state)
+        photos = [self.encoded_photos(batch.turn_photos[:, t], model.image) for t in turns]
+        selection, weight = model.context_image, None
+        if isinstance(selection, PhotoSelection):
+            image, share = select_photos(selection, c_text[:, -1], torch.stack(photos, dim=1), batch.photo_keep)
+            weight, c_image = model.photo_gate * share, image.unsqueeze(1)
+        else:
+            images = torch.stack([self._pool_photos(photos[t], batch.photo_keep[:, t]) for t in turns], dim=1)
+            c_image = attend(selection, c_text, images, batch.turn_real)
+        state = self._student_state(batch, torch.stack(vectors, dim=1), c_text + c_image)
+        return DirectContext(c_text[:, -1], c_image[:, -1], state, weight)
 
     def product(
         self, batch: FullBatch, candidate: int
@@ -43,25 +50,42 @@ class PaperDirectForm(SemanticDirectForm):
         return text, self._pool_photos(photo, batch.has_photo[:, candidate].unsqueeze(1))
 
     def teacher_state(self, batch: FullBatch) -> DialogueState:
-        states = self.model.state
+        states, keys = self.model.state, self._keys()
         teacher = states.teacher
+        if isinstance(states.student.predictor, WordReader):
+            values = self.gold_values(batch)
+            return DialogueState(attend(teacher.attention, keys + values.values), values)
         pieces = self.words(batch.state_tokens)
         if teacher.value_mean == "pieces":
             mean = masked_mean(pieces, batch.state_keep)
         else:
             mean = pieces.sum(-2) / batch.state_keep.sum(-1, keepdim=True).clamp(min=1)
-        return DialogueState(attend(teacher.attention, states.keys(self.words) + mean))
+        return DialogueState(attend(teacher.attention, keys + mean))
 
-    def _student_state(self, turns: Float[Tensor, "batch turn dim"], real: Bool[Tensor, "batch turn"]) -> DialogueState:
-        states = self.model.state
-        student, keys = states.student, states.keys(self.words).expand(len(turns), -1, -1)
-        return DialogueState(attend(student.attention, keys + attend(student.predictor, keys, turns, real)))
+    def _keys(self) -> Float[Tensor, "slot dim"]:
+        return self.model.state.key_weight * self.model.state.keys(self.words)
+
+    def _student_state(
+        self, batch: FullBatch, vectors: Float[Tensor, "batch turn token dim"], turns: Float[Tensor, "batch turn dim"]
+    ) -> DialogueState:
+        student = self.model.state.student
+        keys = self._keys().expand(len(turns), -1, -1)
+        if isinstance(student.predictor, WordReader):
+            own, words = self.model.state.keys(self.words), self.words(batch.turn_tokens)
+            values = read_values(student.predictor, own, words, vectors, batch.turn_keep)
+            return DialogueState(attend(student.attention, keys + values.values), values)
+        predicted = attend(student.predictor, keys, turns, batch.turn_real)
+        return DialogueState(attend(student.attention, keys + predicted))
 
     def _text(self, encoder: TextEncoder, tokens: Tensor, keep: Tensor) -> Float[Tensor, "batch dim"]:
-        words = encoder.words(self.words, tokens, keep)
-        return pool(encoder.pool, attend(encoder.attention, words, keep=keep), keep)
+        return pool(encoder.pool, self._words(encoder, tokens, keep), keep)
+
+    def _words(self, encoder: TextEncoder, tokens: Tensor, keep: Tensor) -> Float[Tensor, "batch token dim"]:
+        return attend(encoder.attention, encoder.words(self.words, tokens, keep), keep=keep)
 
     def _pool_photos(self, photos: Tensor, keep: Bool[Tensor, "batch photo"]) -> Float[Tensor, "batch dim"]:
         if self.model.photo_attention is not None:
             photos = attend(self.model.photo_attention, photos, keep=keep)
+        if self.model.photo_pool is None:
+            return masked_sum(photos, keep)
         return pool(self.model.photo_pool, photos, keep)
