@@ -81,6 +81,8 @@ class PooledContext(PhotoSelection):
         photos_keep: Bool[Tensor, "batch turn photo"],
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"], Float[Tensor, "batch"]]:
         """c_T, c_V, and the sum of the attention on photos, zero where there are none."""
-        weights = masked_softmax(turns @ self.score / math.sqrt(turns.shape[-1]) + self.position[-turns.shape[1] :], keep)
+        weights = masked_softmax(
+            turns @ self.score / math.sqrt(turns.shape[-1]) + self.position[-turns.shape[1] :], keep
+        )
         text = self.last(turns[:, -1]) + self.gate * self.mean((weights.unsqueeze(1) @ turns).squeeze(1))
         return text, *self.select(text, photos, photos_keep)

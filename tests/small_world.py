@@ -42,7 +42,7 @@ SPECS: dict[str, dict[str, Any]] = {
         "context_turns": LONGEST,
         "unset_tokens": (1,),
         "catalogue_words": (3, 5, 7, 9, 11, 13, 15, 17, 19, 23, 25),  # texts hold 21 and 27 too
-    }
+    },
 }
 """What a variant's model takes from the data beside what all do."""
 

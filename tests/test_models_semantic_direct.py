@@ -166,6 +166,10 @@ OPTIONS = {
     ),
     "attention of its own for the student": ("tuned", {}, {"state": {"evidence": "words", "attention": "separate"}}),
     "selected photos of a trained layer": ("paper", {}, {"image": {"features": "f.npy", "context": "selection"}}),
+    "photos beside the text": ("paper", {}, {"image": {"features": "f.npy", "context": "text_and_selection"}}),
+    "contrastive correlation": ("tuned", {}, {"loss": {"correlation": "contrastive", "correlation_weight": 0.5}}),
+    "contrastive correlation, own negatives": ("paper", {}, {"loss": {"correlation": "contrastive"}}),
+    "divergence of gates": ("tuned", {}, {"loss": {"divergence_weight": 0.5}}),
     "no hops": ("paper", {}, {"interaction": {"hops": 0}}),
     "one hop": ("small_data", {}, {"interaction": {"hops": 1, "temperature": 0.1}}),
 }

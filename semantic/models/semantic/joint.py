@@ -11,7 +11,12 @@ from semantic.batching.shards import Shard
 from semantic.config.schema import NaturalFloat, Section, Share
 from semantic.models.interface import Loss
 from semantic.models.losses import Hinge, Ranking, ranking_loss
-from semantic.models.semantic.losses import correlation_loss, divergence_loss, slot_distance
+from semantic.models.semantic.losses import (
+    contrastive_correlation_loss,
+    correlation_loss,
+    divergence_loss,
+    slot_distance,
+)
 from semantic.models.semantic.scoring import Matched
 
 Terms = dict[str, Float[Tensor, ""]]
@@ -25,7 +30,11 @@ class LossConfig(Section):
         "jensen_shannon", description="distance between hop attentions"
     )
     divergence_weight: NaturalFloat = Field(1.0, description="0 switches the term off")
-    correlation: Literal["sum", "mean"] = Field("sum", description="over an example's products")
+    correlation: Literal["sum", "mean", "contrastive"] = Field(
+        "sum",
+        description="1 - cos(x_PT, x_PV), summed (paper) or averaged (released) over an example's products; contrastive: p_T of a "
+        "positive finds its own p_V among the candidates', and the reverse",
+    )
     correlation_weight: NaturalFloat = Field(1.0, description="0 switches the term off")
     state_weight: NaturalFloat = Field(1.0, description="of the term that draws S' to S; 0 switches it off")
     alpha: Share = Field(0.5, description="weight of the teacher's losses in the joint loss")
@@ -79,10 +88,15 @@ def match_terms(match: Matched, shard: Shard, config: LossConfig) -> Terms:
         )
         terms["divergence"] = config.divergence_weight * divergence_loss(distance, batch.positive, batch.keep, counts)
     if config.correlation_weight:
-        terms["correlation"] = config.correlation_weight * correlation_loss(
-            match.text_image_cosine, batch.keep, config.correlation, counts
-        )
+        terms["correlation"] = config.correlation_weight * _correlation(match, shard, config.correlation)
     return terms
+
+
+def _correlation(match: Matched, shard: Shard, kind: str) -> Float[Tensor, ""]:
+    batch, counts = shard.batch, shard.counts
+    if kind == "contrastive":
+        return contrastive_correlation_loss(match.text_vectors, match.image_vectors, batch.positive, batch.keep, counts)
+    return correlation_loss(match.text_image_cosine, batch.keep, kind, counts)
 
 
 def ranking_term(match: Matched, shard: Shard, config: Ranking) -> Float[Tensor, ""]:

@@ -53,6 +53,35 @@ def correlation_loss(
     return hinge.sum() / (counts.examples if reduction == "sum" else counts.products)
 
 
+def contrastive_correlation_loss(
+    text: Float[Tensor, "#batch candidate dim"],
+    image: Float[Tensor, "#batch candidate dim"],
+    positive: Bool[Tensor, "batch candidate"],
+    keep: Bool[Tensor, "batch candidate"],
+    counts: Counts | None = None,
+    scale: float = 20.0,
+) -> Float[Tensor, ""]:
+    """-log softmax of scale cos(p_T, p_V): a positive's text finds its own photo among the candidates', its photo its own text.
+
+    The mean of both directions (Radford et al., 2021) over an example's positives, then over the batch. Departs from
+    `correlation_loss`, which is least when every vector is the same; here equal vectors give the logarithm of the number of
+    candidates. A leading size of 1 stands for candidates that the batch shares.
+    """
+    positive = positive & keep
+    width = max(1, int(positive.sum(1).max()))
+    held, place = positive.to(torch.int8).sort(dim=1, descending=True, stable=True)
+    held, place = held[:, :width].bool(), place[:, :width]  # [batch, positive]
+    vectors = [F.normalize(side, dim=-1).expand(len(keep), -1, -1) for side in (text, image)]
+    own = [side.gather(1, place.unsqueeze(-1).expand(-1, -1, side.shape[-1])) for side in vectors]
+    right = scale * (own[0] * own[1]).sum(-1)
+    terms = -2 * right
+    for asked, offered in ((own[0], vectors[1]), (own[1], vectors[0])):
+        logits = scale * asked @ offered.transpose(1, 2)
+        terms = terms + logits.masked_fill(~keep.unsqueeze(1), -torch.inf).logsumexp(2)
+    found = terms.masked_fill(~held, 0.0).sum(1) / (2 * held.sum(1).clamp(min=1))
+    return found.sum() / (counts.examples if counts else max(1, len(keep)))
+
+
 def state_value_loss(
     student: Float[Tensor, "batch slot dim"],
     teacher: Float[Tensor, "whole slot dim"],

@@ -84,16 +84,16 @@ class ImageConfig(PhotoSource):
         "trained",
         description="v: a trained layer over the features (paper), or the catalogue's PCA whitening, not trained",
     )
-    context: Literal["attention", "selection"] = Field(
+    context: Literal["attention", "selection", "text_and_selection"] = Field(
         "attention",
-        description="C_V: CrossAttn(C_T, V) of pooled turns (paper), or the shown photos that c_T selects, one by one and without "
-        "residual; the photo cosine is then weighed by the attention that they get",
+        description="C_V: CrossAttn(C_T, V) of pooled turns (paper); the shown photos that c_T selects, one by one, whose cosine is "
+        "then weighed by the attention that they get; or c_T and these photos, for photos that lie near their texts",
     )
 
     @model_validator(mode="after")
     def _whitening_needs_fixed_features(self) -> "ImageConfig":
-        if self.projection == "whitened" and not self.frozen:
-            raise ValueError("a frozen backbone (model.image.frozen) for projection whitened")
+        if self.projection != "trained" and not self.frozen:
+            raise ValueError(f"a frozen backbone (model.image.frozen) for projection {self.projection}")
         return self
 
 
@@ -280,8 +280,8 @@ class Semantic(StateAwareModel):
             self.backbone = Backbone(image.backbone, frozen=image.frozen, batch_norm=image.batch_norm)
             features = self.backbone.features
         self.image: ImageEncoder | WhitenedImageEncoder
-        self.image = (ImageEncoder if image.projection == "trained" else WhitenedImageEncoder)(features, dim)
-        by_selection = image.context == "selection"
+        self.image = (WhitenedImageEncoder if image.projection == "whitened" else ImageEncoder)(features, dim)
+        by_selection = image.context != "attention"
         self.photo_attention = self._attention() if config.photos == "attention" and not by_selection else None
         self.photo_pool = None if by_selection else Pool(config.pooling, dim)
 
@@ -342,9 +342,14 @@ class Semantic(StateAwareModel):
     def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
         """Whiten the photos' features, where they are to be."""
         del seed, advance  # nothing is drawn, and it takes no time
-        if isinstance(self.image, WhitenedImageEncoder):
-            device = self.word_table.weight.device
-            self.image.fit(block.to(device) for block in photo_blocks(builder))
+        if self.config.image.projection == "trained":
+            return
+        whitened = self.image
+        if isinstance(whitened, ImageEncoder):
+            whitened = WhitenedImageEncoder(self.image.features, self.dim).to(self.device)
+        whitened.fit(block.to(self.device) for block in photo_blocks(builder))
+        if isinstance(self.image, ImageEncoder):
+            self.image.start_from(whitened)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Gates, positions and sinks may have a learning rate of their own."""
@@ -382,7 +387,10 @@ class Semantic(StateAwareModel):
         photos, shown = self.shown_photos(contexts, self.image)
         at, share = contexts.turns.clamp(min=0), None
         if isinstance(self.context_image, PhotoSelection):
-            selected, share = self.context_image.select(c_text[:, -1], photos[at], shown[at] & keep.unsqueeze(-1))
+            last = c_text[:, -1]
+            selected, share = self.context_image.select(last, photos[at], shown[at] & keep.unsqueeze(-1))
+            if self.config.image.context == "text_and_selection":
+                selected, share = last + last.norm(dim=-1, keepdim=True) * selected, torch.ones_like(share)
             c_image = selected.unsqueeze(1)
         else:
             images, _ = context_turns(contexts, self._pool_photos(photos, shown))

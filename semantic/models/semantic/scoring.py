@@ -86,6 +86,14 @@ class Matched(Protocol):
     def text_image_cosine(self) -> Float[Tensor, "batch candidate"]:
         """cos(x_PT, x_PV)."""
 
+    @property
+    def text_vectors(self) -> Float[Tensor, "#batch candidate dim"]:
+        """p_T, before the interaction."""
+
+    @property
+    def image_vectors(self) -> Float[Tensor, "#batch candidate dim"]:
+        """p_V, before the interaction."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -132,6 +140,14 @@ class Match:
     @property
     def text_image_cosine(self) -> Float[Tensor, "batch candidate"]:
         return cross_cosine(self.text, self.image, self.query.text.space, self.query.image.space)
+
+    @property
+    def text_vectors(self) -> Float[Tensor, "#batch candidate dim"]:
+        return self.text.start
+
+    @property
+    def image_vectors(self) -> Float[Tensor, "#batch candidate dim"]:
+        return self.image.start
 
 
 def match(

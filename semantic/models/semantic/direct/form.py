@@ -45,6 +45,8 @@ class DirectMatch:
     product_text: Float[Tensor, "batch candidate slot"]
     product_image: Float[Tensor, "batch candidate slot"]
     text_image_cosine: Float[Tensor, "batch candidate"]
+    text_vectors: Float[Tensor, "batch candidate dim"]
+    image_vectors: Float[Tensor, "batch candidate dim"]
     gated: bool
 
 
@@ -105,18 +107,33 @@ class SemanticDirectForm(DirectForm):
                 photo = cosine(own_image[0], x_image)
                 if context.photo_weight is not None:
                     photo = photo * context.photo_weight
-                rows.append((cosine(own_text[0], x_text) + photo, a_text, a_image, cosine(x_text, x_image)))
+                rows.append(
+                    (cosine(own_text[0], x_text) + photo, a_text, a_image, cosine(x_text, x_image), text, image)
+                )
         return [
             self._match(own_text[1], own_image[1], rows)
             for (own_text, own_image), rows in zip(contexts, found, strict=True)
         ]
 
     def _match(self, text_attention: Tensor, image_attention: Tensor, rows: list[tuple[Tensor, ...]]) -> DirectMatch:
-        cosines, text, image, cross = (torch.stack(values, dim=1) for values in zip(*rows, strict=True))
+        cosines, text, image, cross, text_start, image_start = (
+            torch.stack(values, dim=1) for values in zip(*rows, strict=True)
+        )
         scale = self.model.log_scale
         logits = None if scale is None else scale.exp() * cosines
         gated = self.model.text_interaction.gate is not None
-        return DirectMatch(torch.tanh(cosines), logits, text_attention, image_attention, text, image, cross, gated)
+        return DirectMatch(
+            torch.tanh(cosines),
+            logits,
+            text_attention,
+            image_attention,
+            text,
+            image,
+            cross,
+            text_start,
+            image_start,
+            gated,
+        )
 
     def gold_values(self, batch: FullBatch) -> SlotValues:
         """The mean of the words of each slot's gold value, zero for "none"."""

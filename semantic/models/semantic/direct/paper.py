@@ -33,7 +33,10 @@ class PaperDirectForm(SemanticDirectForm):
         photos = [self.encoded_photos(batch.turn_photos[:, t], model.image) for t in turns]
         selection, weight = model.context_image, None
         if isinstance(selection, PhotoSelection):
-            image, share = select_photos(selection, c_text[:, -1], torch.stack(photos, dim=1), batch.photo_keep)
+            last = c_text[:, -1]
+            image, share = select_photos(selection, last, torch.stack(photos, dim=1), batch.photo_keep)
+            if model.config.image.context == "text_and_selection":
+                image, share = last + last.norm(dim=-1, keepdim=True) * image, torch.ones_like(share)
             weight, c_image = model.photo_gate * share, image.unsqueeze(1)
         else:
             images = torch.stack([self._pool_photos(photos[t], batch.photo_keep[:, t]) for t in turns], dim=1)
