@@ -80,9 +80,10 @@ class ImageConfig(PhotoSource):
     batch_norm: Literal["train", "eval"] = Field(
         "eval", description="BatchNorm in training: by running statistics, or by the batch's (released)"
     )
-    projection: Literal["trained", "whitened"] = Field(
+    projection: Literal["trained", "warm", "whitened"] = Field(
         "trained",
-        description="v: a trained layer over the features (paper), or the catalogue's PCA whitening, not trained",
+        description="v: a trained layer over the features (paper), one that starts as the catalogue's PCA whitening, or this "
+        "whitening itself",
     )
     context: Literal["attention", "selection", "text_and_selection"] = Field(
         "attention",
