@@ -83,8 +83,8 @@ def test_a_word_is_no_section_of_alternatives():
 
 def test_a_key_of_another_model_is_unknown():
     assert faults_of({"model": {"name": "semantic_small_data", "heads": 2}})[0].startswith("model.heads: no such key")
-    (fault,) = faults_of({"model": {"gate_learning_rate": 0.5}})
-    assert fault.startswith("model.gate_learning_rate: no such key")
+    (fault,) = faults_of({"model": {"state_scale": 0.5}})
+    assert fault.startswith("model.state_scale: no such key")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,10 @@ def test_a_key_of_another_model_is_unknown():
     [
         ({"qqq": 1}, "qqq: no such key; the keys here are experiment, variant, seed, preset, data, model"),
         ({"model": {"interaction": {"hop": 1}}}, "model.interaction.hop: no such key; did you mean 'hops'?"),
-        ({"preset": "papers"}, "preset: expected 'paper' or 'released' for the model 'semantic', got 'papers'"),
+        (
+            {"preset": "papers"},
+            "preset: expected one of 'paper', 'released', 'tuned' for the model 'semantic', got 'papers'",
+        ),
         ({"training": {"epochs": "many"}}, "training.epochs: expected a valid integer"),
         ({"training": {"learning_rate": 0}}, "training.learning_rate: expected greater than 0, got 0"),
         ({"data": {"labelled_share": 1.5}}, "data.labelled_share: expected less than or equal to 1, got 1.5"),

@@ -147,7 +147,7 @@ def test_a_preset_is_the_models_own():
 @pytest.mark.parametrize("preset", [["paper"], {"paper": 1}, 3])
 def test_a_preset_that_is_no_word_is_a_fault(preset):
     faults = faults_of({"preset": preset})
-    assert faults[0].startswith("preset: expected 'paper' or 'released' for the model 'semantic', got ")
+    assert faults[0].startswith("preset: expected one of 'paper', 'released', 'tuned' for the model 'semantic', got ")
     assert all(fault.startswith("preset: ") for fault in faults)
 
 

@@ -79,7 +79,7 @@ def _preset(model: type[ModelConfig], name: Any, preset: Any, faults: list[str])
     if preset is None:
         return next(iter(model.presets.values()), {})
     if not isinstance(preset, str) or preset not in model.presets:
-        known = " or ".join(map(repr, model.presets)) or "null (this model has no presets)"
+        known = "one of " + ", ".join(map(repr, model.presets)) if model.presets else "null (this model has no presets)"
         faults.append(f"preset: expected {known} for the model {name!r}, got {preset!r}")
         return {}
     return model.presets[preset]

@@ -154,7 +154,7 @@ ROWS = (
     ),
     field("model=3", "model: expected a section, a mapping of keys to values, got 3"),
     field("model=null", "model: expected a section, a mapping of keys to values, got None"),
-    field("preset=best", "preset: expected 'paper' or 'released' for the model 'semantic', got 'best'"),
+    field("preset=best", "preset: expected one of 'paper', 'released', 'tuned' for the model 'semantic', got 'best'"),
     field("data.store=3", "data.store: expected a valid string, got 3"),
     field("data.store=null", "data.store: expected a valid string, got None"),
     field("data.unlabelled=v2_train", "data.unlabelled: expected a valid tuple, got 'v2_train'"),
