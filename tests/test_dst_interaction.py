@@ -215,3 +215,30 @@ def test_maps_may_start_as_the_identity_or_at_zero():
         assert torch.equal(module.expand(state).basis, torch.cat([state, later, later], dim=1))
     with pytest.raises(ValueError, match=r"interaction maps: expected a start of .*, got 'ones'"):
         DialogueStateInteraction(DIM, 2, affine=False, start="ones")
+
+
+@pytest.mark.parametrize("hops", [0, 1, 3])
+def test_gates_are_the_definition_too(hops):
+    torch.manual_seed(hops)
+    module = DialogueStateInteraction(7, hops, affine=False, temperature=0.5, attention="sigmoid").double()
+    state, items = formula((2, 5, 7), 3), formula((2, 3, 7), 4)
+    found = module(items, module.expand(state))
+
+    for row in range(2):
+        for item in range(3):
+            x, level = items[row, item], state[row]
+            for layer in module.maps:
+                gates = torch.sigmoid(torch.cosine_similarity(x.unsqueeze(0), level, dim=1) / 0.5 + module.gate)
+                level = layer(level)
+                x = x + gates @ level
+            last = torch.sigmoid(torch.cosine_similarity(x.unsqueeze(0), level, dim=1) / 0.5 + module.gate)
+            torch.testing.assert_close(found.attention[row, item], last, atol=1e-10, rtol=0)
+            torch.testing.assert_close(found.norm[row, item], x.norm(), atol=1e-10, rtol=0)
+
+
+def test_an_identity_start_is_scaled_and_other_words_are_refused():
+    module = DialogueStateInteraction(3, 2, affine=False, start="identity", scale=0.25)
+    assert torch.equal(module.maps[1].weight, 0.25 * torch.eye(3))
+    assert module.gate is None
+    with pytest.raises(ValueError, match="expected 'softmax' or 'sigmoid', got 'relu'"):
+        DialogueStateInteraction(3, 1, affine=False, attention="relu")

@@ -133,3 +133,35 @@ def test_a_width_that_heads_do_not_divide_is_refused():
 def test_an_unknown_memory_is_refused():
     with pytest.raises(ValueError, match="attention memory: expected 'updated' or 'input', got 'output'"):
         Attention(DIM, HEADS, INNER, 1, 0.0, "output")
+
+
+def test_a_pre_norm_layer_is_its_formula():
+    layer = fill(AttentionLayer(DIM, HEADS, INNER, 0.0, norm="pre")).double().eval()
+    x, y = formula((BATCH, QUERY, DIM), 3, 2.0), formula((BATCH, KEY, DIM), 5, 2.0)
+    post = fill(AttentionLayer(DIM, HEADS, INNER, 0.0)).double().eval()
+    post.attention_norm, post.feedforward_norm = torch.nn.Identity(), torch.nn.Identity()
+    no_feed_forward = fill(AttentionLayer(DIM, HEADS, INNER, 0.0)).double().eval()
+    no_feed_forward.attention_norm, no_feed_forward.feedforward_norm = torch.nn.Identity(), torch.nn.Identity()
+    torch.nn.init.zeros_(no_feed_forward.contract.weight)
+    torch.nn.init.zeros_(no_feed_forward.contract.bias)
+
+    asked, offered = layer.attention_norm(x), layer.attention_norm(y)
+    hidden = x + no_feed_forward(asked, offered) - asked  # the attention's branch alone
+    inner = torch.relu(layer.expand(layer.feedforward_norm(hidden)))
+
+    torch.testing.assert_close(layer(x, y), hidden + layer.contract(inner), atol=1e-10, rtol=0)
+
+
+def test_a_stack_that_starts_as_the_identity_returns_its_query():
+    x, y = formula((BATCH, QUERY, DIM), 3, 2.0), formula((BATCH, KEY, DIM), 5, 2.0)
+    identity = Attention(DIM, HEADS, INNER, LAYERS, 0.5, norm="pre", start="identity").double()
+
+    assert torch.equal(identity(x.double()), x.double())
+    assert torch.equal(identity(x.double(), y.double()), x.double())
+    assert not torch.equal(Attention(DIM, HEADS, INNER, 1, 0.0, norm="pre").double()(x.double()), x.double())
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"norm": "none"}, "'post' or 'pre'"), ({"start": "zero"}, "'identity'")])
+def test_other_norms_and_starts_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        AttentionLayer(DIM, HEADS, INNER, 0.0, **wrong)

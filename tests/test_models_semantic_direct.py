@@ -182,6 +182,8 @@ def test_every_choice_of_the_network_is_in_both_forms(name):
     ours, direct = both(model, batch)
 
     assert_same(ours, direct, 1e-10)
+    form, shard = model.direct_form(), whole(batch, labelled=True)
+    assert_same(dict(model.loss(shard).terms), dict(form.loss(form.lay_out(batch), shard).terms), 1e-10)
 
 
 def test_candidates_that_the_batch_shares_are_written_out_for_each():

@@ -28,6 +28,13 @@ class Said:
     product_image: Tensor
     text_image_cosine: Tensor
     logits: Tensor | None = None
+    gated: bool = False
+
+    @property
+    def text_vectors(self) -> Tensor:
+        return ONE.expand(1, 2, -1)
+
+    image_vectors = text_vectors
 
 
 def match(plus, minus, cosines, matched=True):

@@ -11,6 +11,7 @@ from semantic.batching.shards import Counts
 from semantic.models.losses import FEW_CANDIDATES, Hinge, SampledSoftmax, hinge_loss, log_scale, sampled_softmax_loss
 from semantic.models.semantic.losses import (
     DIVERGENCES,
+    contrastive_correlation_loss,
     correlation_loss,
     divergence_loss,
     jensen_shannon,
@@ -19,6 +20,8 @@ from semantic.models.semantic.losses import (
     state_value_loss,
     symmetric_kl,
 )
+from tests.oracle import cos, softmax
+from tests.small_world import formula
 
 RELEVANCE = torch.tensor([[0.5, -0.25, 0.75, 0.125], [0.25, 0.5, -0.75, 0.9]])
 POSITIVE = torch.tensor([[True, False, True, False], [True, False, False, True]])
@@ -272,3 +275,45 @@ def test_what_is_no_number_gives_a_loss_that_is_none_and_no_crash():
     same = torch.ones(2, 3, 2, dtype=torch.bool)
 
     assert state_value_loss(nothing, nothing, nothing[..., 0], torch.ones(2, 3), same).isnan()
+
+
+def test_the_contrastive_correlation_is_the_loop_over_positives_and_candidates():
+    text, image = formula((2, 5, 7), 3), formula((2, 5, 7), 4)
+    positive = torch.tensor([[True, False, True, False, True], [False, True, False, False, False]])
+    keep = torch.tensor([[True, True, True, True, False], [True, True, True, False, False]])
+    examples = []
+    for row in range(2):
+        kept = [place for place in range(5) if keep[row, place]]
+        terms = []
+        for own in (place for place in kept if positive[row, place]):
+            for asked, offered in ((text, image), (image, text)):
+                scores = [20.0 * cos(asked[row, own], offered[row, place]) for place in kept]
+                terms.append(-math.log(softmax(scores)[kept.index(own)]))
+        examples.append(sum(terms) / len(terms))
+
+    found = contrastive_correlation_loss(text, image, positive, keep)
+
+    assert found.item() == pytest.approx(sum(examples) / 2, rel=1e-9)
+
+
+def test_equal_vectors_have_the_logarithm_of_the_candidates_as_contrastive_correlation():
+    same = torch.ones(1, 7, 3)  # shared by the batch
+    positive = torch.zeros(2, 7, dtype=torch.bool)
+    positive[:, 2] = True
+
+    found = contrastive_correlation_loss(same, same, positive, torch.ones(2, 7, dtype=torch.bool))
+
+    assert found.item() == pytest.approx(math.log(7))
+    assert correlation_loss(torch.ones(2, 7), torch.ones(2, 7, dtype=torch.bool)).item() == 0.0
+
+
+def test_the_divergence_of_gates_is_that_of_a_choice_for_each_slot():
+    context, product = torch.tensor([[0.75, 0.5]]), torch.tensor([[[0.25, 0.5]]])
+    middle = 0.5
+    one = sum(
+        0.5 * (p * math.log(p / middle) + q * math.log(q / middle)) for p, q in ((0.75, 0.25), (0.25, 0.75))
+    )  # the second slot's gates are equal
+
+    found = slot_distance("jensen_shannon", context, context, product, product, gated=True)
+
+    assert found.item() == pytest.approx(2 * one)

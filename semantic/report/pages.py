@@ -14,8 +14,7 @@ from semantic.report.explanations import explanations_of_products
 from semantic.report.figures import loss_terms, validation_curves
 from semantic.report.gallery import Bubble, Exhibit, Showcase
 from semantic.report.svg import inline_svg
-from semantic.report.tables import SEEN, ResultTable, short
-from semantic.report.tracking import TRACKING, tracking_table
+from semantic.report.tables import SEEN, TRACKING, ResultTable, short, tracking_table
 from semantic.runs.grouping import Group
 from semantic.runs.reading import Run
 from semantic.runs.summary import COMPARED, PROTOCOLS

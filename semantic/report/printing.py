@@ -5,8 +5,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from semantic.report.tables import SEEN, Cell, ResultTable
-from semantic.report.tracking import MEASURES, TRACKING, tracking_table
+from semantic.report.tables import MEASURES, SEEN, TRACKING, Cell, ResultTable, tracking_table
 from semantic.runs.summary import PROTOCOLS
 
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line

@@ -5,7 +5,7 @@ Only rows on the same queries stand together; both protocols are always there.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,7 +15,7 @@ import pandas as pd
 from semantic.report.comparison import LEVEL, compare
 from semantic.runs.grouping import Group, group_runs
 from semantic.runs.reading import Run
-from semantic.runs.summary import COMPARED, PROTOCOLS
+from semantic.runs.summary import COMPARED, PROTOCOLS, StateTracking
 from semantic.runtime.terminal import visible
 
 PROTOCOL_NOTES = {
@@ -28,6 +28,9 @@ COLUMNS = [
     "store", "identity", "split", "section", "name", "kind", "runs", "seeds", "folds", "seen", "protocol", "metric", "mean",
     "deviation", "beats",
 ]  # fmt: skip
+
+TRACKING = "Dialogue states: how often what the student infers is the gold value, per cent"
+MEASURES = ("joint goal accuracy", "slot accuracy")
 
 Key = tuple[str, str]
 """A protocol and a metric."""
@@ -354,3 +357,35 @@ def store_name(store: str) -> str:
 def short(metric: str) -> str:
     """ "ndcg@5" -> "N@5": what a column is headed with."""
     return re.sub(r"^(.).*@", lambda match: match[1].upper() + "@", metric)
+
+
+@dataclass(frozen=True)
+class TrackingTable:
+    """The rows of groups by title; `measures` are the first columns, `slots` the others. A slot that a group lacks has no cell."""
+
+    slots: tuple[str, ...]
+    rows: dict[str, dict[str, Cell]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return MEASURES + self.slots
+
+
+def tracking_table(groups: Mapping[str, Group]) -> TrackingTable | None:
+    """Mean and deviation over the runs of each group that tracks states; None where none does."""
+    rows = {}
+    for title, group in groups.items():
+        tracked = [run.summary.states for run in group.runs if run.summary.states is not None]
+        if len(tracked) == len(group.runs):
+            values = [_accuracies(one) for one in tracked]
+            rows[title] = {name: _over_runs([one[name] for one in values if name in one]) for name in values[0]}
+    names = dict.fromkeys(name for row in rows.values() for name in row if name not in MEASURES)
+    return TrackingTable(tuple(names), rows) if rows else None
+
+
+def _accuracies(tracking: StateTracking) -> dict[str, float]:
+    return {MEASURES[0]: tracking.joint_goal_accuracy, MEASURES[1]: tracking.slot_accuracy, **tracking.slots}
+
+
+def _over_runs(values: list[float]) -> Cell:
+    return Cell(fmean(values), stdev(values) if values[1:] else 0.0)
