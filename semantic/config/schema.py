@@ -165,6 +165,11 @@ class ModelConfig(Section):
         return None
 
     @property
+    def reads_gold_states(self) -> bool:
+        """Whether the model ranks by the gold state, which is the label: an upper bound, and no method."""
+        return False
+
+    @property
     def uses_catalogue_words(self) -> bool:
         """Whether the model must know, when it is built, which words the catalogue's texts hold."""
         return False

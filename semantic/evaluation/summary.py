@@ -55,6 +55,7 @@ def write_summary(
         "explanations": test.explanations,
         "protocols": test.protocols,
         "tie_rate": test.tie_rate,
+        "reads_gold_states": config.model.reads_gold_states,
         "states": None if tracking is None else tracking.record(),
         "floors": floors(
             store,

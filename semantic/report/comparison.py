@@ -36,7 +36,7 @@ def compare(groups: Sequence[Group]) -> Comparison:
 
     A query's value is its mean over the seeds that both of the pair have, or over each one's own where they share none
     for some queries; folds are queries of one test. Better is a greater sum with p below `LEVEL`. Groups that have seen
-    what they rank, and those with a run that kept no queries, are left out.
+    what they rank, or rank by the gold state, and those with a run that kept no queries, are left out.
 
     Raises:
         DataError: a run's queries are damaged, or not those of another run that names the same set.
@@ -44,7 +44,7 @@ def compare(groups: Sequence[Group]) -> Comparison:
     compared = {
         place: group.runs
         for place, group in enumerate(groups)
-        if not group.seen and all(run.has_queries for run in group.runs)
+        if not group.seen and not group.reads_gold_states and all(run.has_queries for run in group.runs)
     }
     silent = [f"{group.variant} ({run.place})" for group in groups for run in group.runs if not run.has_queries]
     left_out = f"Not compared, for no queries were kept: {', '.join(silent)}." if silent and groups[1:] else ""

@@ -2,13 +2,13 @@
 
 import re
 
-from semantic.report.tables import SEEN, Cell, ResultTable
+from semantic.report.tables import GOLD, SEEN, Cell, ResultTable
 from semantic.runs.summary import PROTOCOLS
 
 LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
-    | {SEEN: r"$^{\dagger}$"}
+    | {SEEN: r"$^{\dagger}$", GOLD: r"$^{\ddagger}$"}
 )
 MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*<|"})
 

@@ -14,7 +14,7 @@ from semantic.report.explanations import explanations_of_products
 from semantic.report.figures import loss_terms, validation_curves
 from semantic.report.gallery import Bubble, Exhibit, Showcase
 from semantic.report.svg import inline_svg
-from semantic.report.tables import SEEN, TRACKING, ResultTable, short, tracking_table
+from semantic.report.tables import TRACKING, ResultTable, short, tracking_table
 from semantic.runs.grouping import Group
 from semantic.runs.reading import Run
 from semantic.runs.summary import COMPARED, PROTOCOLS
@@ -47,7 +47,6 @@ def report_page(result: ResultTable, store: Store | None, turns: int = 12, seed:
         result=result,
         protocols=PROTOCOLS,
         compared=COMPARED,
-        seen=SEEN,
         tracking=tracking_table(result.groups),
         tracking_title=TRACKING,
         training=training_curves(result.groups),

@@ -5,11 +5,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from semantic.report.tables import MEASURES, SEEN, TRACKING, Cell, ResultTable, tracking_table
+from semantic.report.tables import GOLD, MEASURES, SEEN, TRACKING, Cell, ResultTable, tracking_table
 from semantic.runs.summary import PROTOCOLS
 
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line
-PLAIN = {SEEN: "+", "±": "+-", "≈": "~"}
+PLAIN = {SEEN: "+", GOLD: "++", "±": "+-", "≈": "~"}
 """What stands for signs that a terminal's encoding lacks."""
 
 

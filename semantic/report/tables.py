@@ -22,8 +22,8 @@ PROTOCOL_NOTES = {
     "standard": "one ranking of all candidates, ties by expectation",
     "released": "as the paper's code computes it: positives do not compete, ties favour them",
 }
-SEEN = "†"
-"""Marks a row whose runs learned from dialogues that they rank."""
+SEEN, GOLD = "†", "‡"
+"""Mark a row whose runs learned from dialogues that they rank, and one that ranks by the gold state."""
 COLUMNS = [
     "store", "identity", "split", "section", "name", "kind", "runs", "seeds", "folds", "seen", "protocol", "metric", "mean",
     "deviation", "beats",
@@ -56,7 +56,7 @@ class Row:
     `label` is the name without an experiment that all rows of the section share, `letter` stands for it, and `beats` are
     the letters of those it is significantly better than by NDCG@5 (standard). A variant's cells are over its `runs`; each
     set of queries (a fold) weighs the same. A floor's are over the section's sets of queries. `title` is the group's in
-    the whole table. `seen` counts dialogues that the runs both learned from and rank.
+    the whole table. `seen` counts dialogues that the runs both learned from and rank; `gold`: it ranks by the gold state.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Row:
     seeds: int = 0
     folds: int = 0
     seen: int = 0
+    gold: bool = False
     letter: str = ""
     beats: tuple[str, ...] = ()
 
@@ -77,7 +78,12 @@ class Row:
         """ "a  best (3 seeds)": the letter, the label, and what the runs of a variant are."""
         if self.kind == "floor":
             return self.label
-        return (f"{self.letter}  " if self.letter else "") + self.label + SEEN * bool(self.seen) + f" ({self.size})"
+        return (f"{self.letter}  " if self.letter else "") + self.label + self.mark + f" ({self.size})"
+
+    @property
+    def mark(self) -> str:
+        """What stands behind the label of a row that is no rival."""
+        return mark_of(self.seen, self.gold)
 
     def marks(self, key: Key) -> tuple[str, ...]:
         """The letters raised beside the cell of this (protocol, metric)."""
@@ -102,8 +108,8 @@ class Section:
         return tuple(row for row in self.rows if row.kind == "variant")
 
     def best(self, kind: str) -> Row | None:
-        """The best variant or floor by NDCG@5 (standard), of those that have not seen what they rank."""
-        rivals = [row for row in self.rows if row.kind == kind and not row.seen]
+        """The best variant or floor by NDCG@5 (standard), of those that have not seen what they rank, nor read its label."""
+        rivals = [row for row in self.rows if row.kind == kind and not row.mark]
         return max(rivals, key=lambda row: row.cells[COMPARED].mean, default=None)
 
     def heading(self, protocol: str) -> str:
@@ -179,6 +185,7 @@ def _section(groups: Sequence[Group], place: str, titles: dict[int, str]) -> Sec
             seeds=len(group.seeds),
             folds=len(group.folds),
             seen=group.seen,
+            gold=group.reads_gold_states,
             letter=letters[number] if len(groups) > 1 else "",
             beats=tuple(letters[other] for other in comparison.better.get(number, ())),
         )
@@ -299,6 +306,10 @@ def warnings_of(title: str, group: Group) -> list[str]:
             f"{SEEN} {title}: of the dialogues it ranks it trained on {_span(train)} and chose its weights by {_span(valid)}; "
             "it is not compared."
         )
+    if group.reads_gold_states:
+        found.append(
+            f"{GOLD} {title}: it ranks by the gold state, the label itself: an upper bound; it is not compared."
+        )
     tie_rate = fmean(run.summary.tie_rate for run in group.runs)
     if tie_rate > 0:
         found.append(
@@ -315,6 +326,11 @@ def warnings_of(title: str, group: Group) -> list[str]:
     return found + [
         f"{visible(str(run.path / 'metrics.jsonl'))}: half a last line, left out." for run in group.runs if run.is_torn
     ]
+
+
+def mark_of(seen: int, gold: bool) -> str:
+    """What marks a row that learned from what it ranks, and one that ranks by the gold state."""
+    return SEEN * bool(seen) + GOLD * gold
 
 
 def _missing(title: str, group: Group) -> list[str]:

@@ -73,6 +73,11 @@ class Group:
         return max(run.summary.seen.train + run.summary.seen.valid for run in self.runs)
 
     @property
+    def reads_gold_states(self) -> bool:
+        """Whether the runs rank by the gold state: an upper bound."""
+        return any(run.summary.reads_gold_states for run in self.runs)
+
+    @property
     def num_folds(self) -> int:
         """How many folds the whole cross-validation has; 0 without one."""
         fold = self.runs[0].summary.fold

@@ -109,6 +109,7 @@ class Summary(Record):
     explanations: tuple[NamedExplanation, ...]
     protocols: Protocols
     tie_rate: Share
+    reads_gold_states: bool = False
     states: StateTracking | None = None
     floors: dict[str, Protocols]
     counts: dict[str, Count]

@@ -156,6 +156,11 @@ class Recommender:
         evaluation: EvaluationConfig | None = None,
         progress: Progress | None = None,
     ) -> None:
+        if model.config.reads_gold_states:
+            raise DataError(
+                "recommend: expected a model that infers the dialogue state, got one that ranks by the gold state, "
+                "which a new dialogue does not have"
+            )
         self.model, self.store, self.evaluation = model.eval(), store, evaluation or EvaluationConfig()
         progress = progress or Progress()
         with steps(progress) as report:

@@ -139,9 +139,11 @@ class StateAwareModel(Model):
         return self.read_products(products, self.words())
 
     def encode_query(self, contexts: Contexts) -> Query:
-        """The contexts in the spaces of the states that the student infers from them."""
+        """The contexts in the spaces of the states that the student infers from them (or of gold ones: `reads_gold_states`)."""
         words = self.words()
         reading = self.read_contexts(contexts, words)
+        if self.config.reads_gold_states:
+            return self.query(reading, self.state.encode(words, GoldValues(contexts.state_tokens, contexts.state_keep)))
         return self.query(reading, self.state.infer(words, reading.evidence))
 
     def score(self, query: Query, products: ProductRows) -> Float[Tensor, "query candidate"]:

@@ -108,6 +108,9 @@ class StateConfig(Section):
         "separate", description="Attn of S and of S': weights of their own (paper), or the same"
     )
     key_weight: NaturalFloat = Field(1.0, description="of the slot keys K in S and S'; 1 in the paper")
+    ranks_by: Literal["inferred", "gold"] = Field(
+        "inferred", description="the state in ranking: the student's, or the label itself, which gives an upper bound"
+    )
 
 
 class InteractionConfig(Section):
@@ -184,6 +187,10 @@ class PaperConfig(SemanticConfig):
     state: StateConfig = StateConfig()
     interaction: InteractionConfig = InteractionConfig()
     loss: PaperLoss = PaperLoss()
+
+    @property
+    def reads_gold_states(self) -> bool:
+        return self.state.ranks_by == "gold"
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},

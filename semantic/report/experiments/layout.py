@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from semantic.report.comparison import LEVEL
 from semantic.report.experiments.record import BEST, LIKE, MOST_TIES, Line, Part, PublishedLine, Results, Tested, Value
-from semantic.report.tables import SEEN
+from semantic.report.tables import GOLD, mark_of
 
 SIGNS = {BEST: "*", LIKE: "≈", "": ""}
 """What stands behind a value, for readers who see no bold type."""
@@ -26,7 +26,11 @@ class TableRow:
         """ "alpha=0.5 (5 folds)", "published: SeMANTIC"."""
         if self.line is None:
             return f"published: {self.published.name}" if self.published else ""
-        return self.line.name + SEEN * bool(self.line.seen) + (f" ({self.line.size})" if self.line.size else "")
+        return (
+            self.line.name
+            + mark_of(self.line.seen, self.line.gold)
+            + (f" ({self.line.size})" if self.line.size else "")
+        )
 
     def value(self, metric: str) -> Value | None:
         """Our value of a metric."""
@@ -72,11 +76,17 @@ def legend(results: Results) -> list[str]:
             "test over dialogues, Holm-corrected over the rows of the column."
         )
         lines.append(_compared(tests))
-    if any(not line.seen and not line.competes("released") for part in results.parts for line in part.variants):
+    if any(
+        not line.seen and not line.gold and not line.competes("released")
+        for part in results.parts
+        for line in part.variants
+    ):
         lines.append(
             f"Rows in more than {100 * MOST_TIES:g}% of whose queries right and wrong products tie are not compared under the released "
             "protocol, which counts such ties as won."
         )
+    if any(line.gold for part in results.parts for line in part.variants):
+        lines.append(f"{GOLD} ranks by the gold state, the label itself: an upper bound, which is not compared.")
     if results.published:
         source = f" ({results.source})" if results.source else ""
         lines.append(

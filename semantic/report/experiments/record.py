@@ -49,14 +49,19 @@ class Line(Record):
     runs: Count
     planned: Count
     seen: Count
+    gold: bool = False  # it ranks by the gold state
     ties: Share  # queries in which a product that is right ties with one that is wrong; the mean over runs
     values: Values
 
     def competes(self, protocol: ProtocolName) -> bool:
-        """Whether the row may be the best: it has not seen what it ranks, and its ties, which the released protocol counts as
-        won, are few there.
+        """Whether the row may be the best: it has seen neither what it ranks nor its label, and its ties, which the released
+        protocol counts as won, are few there.
         """
-        return not self.seen and (protocol == "standard" or self.kind == "floor" or self.ties <= MOST_TIES)
+        return (
+            not self.seen
+            and not self.gold
+            and (protocol == "standard" or self.kind == "floor" or self.ties <= MOST_TIES)
+        )
 
     @property
     def heading(self) -> str:

@@ -135,7 +135,15 @@ def _line(name: str, group: Group, planned: int) -> Line:
     values = _values(cells_of(group.runs))
     ties = fmean(run.summary.tie_rate for run in group.runs)
     return Line(
-        name=name, kind="variant", size=size, runs=runs, planned=planned, seen=group.seen, ties=ties, values=values
+        name=name,
+        kind="variant",
+        size=size,
+        runs=runs,
+        planned=planned,
+        seen=group.seen,
+        gold=group.reads_gold_states,
+        ties=ties,
+        values=values,
     )
 
 
