@@ -1,8 +1,10 @@
 """Text encoders: word tables or a contextual encoder, under an attention stack and a pool."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import PretrainedConfig
 
 from semantic.encoders.attention import Attention
 from semantic.encoders.packing import by_length
@@ -11,14 +13,16 @@ from semantic.encoders.words import BatchWords, WordTables
 
 
 class ContextualWords(nn.Module):
-    """The last hidden states of a BERT-family encoder, which is fine-tuned with the rest of the model."""
+    """The last hidden states of a BERT-family encoder, which is fine-tuned with the rest of the model.
 
-    def __init__(self, config: PretrainedConfig) -> None:
+    `config` is that of transformers, as a dictionary.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         from transformers import AutoConfig, AutoModel  # here, as the import takes a second and most runs use tables
 
-        # A configuration that was read from JSON has lost its class, which its model_type names.
-        own = AutoConfig.for_model(**{**config.to_dict(), "model_type": config.model_type})
+        own = AutoConfig.for_model(**config)  # by its model_type
         self.encoder = AutoModel.from_config(own, trust_remote_code=False)
 
     @property

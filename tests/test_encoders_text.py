@@ -1,8 +1,10 @@
 """Tables, contextual words, and a text's vector."""
 
+import json
+
 import pytest
 import torch
-from transformers import AutoModel, BertConfig, PretrainedConfig
+from transformers import AutoModel, BertConfig
 
 from semantic.encoders.attention import Attention
 from semantic.encoders.pooling import Pool
@@ -36,7 +38,7 @@ def encoder(words, pool="sum"):
     return encoder.double().eval()
 
 
-WORDS = {"tables": tables, "contextual": lambda: fill(ContextualWords(bert())).double()}
+WORDS = {"tables": tables, "contextual": lambda: fill(ContextualWords(bert().to_dict())).double()}
 
 
 def test_tables_add_the_word_and_its_position():
@@ -66,7 +68,7 @@ def test_more_tokens_than_positions_are_refused():
 
 
 def test_contextual_words_are_the_encoders_last_hidden_states():
-    words, (tokens, keep) = ContextualWords(bert()).eval(), pad(TEXTS, FILLER, 0)
+    words, (tokens, keep) = ContextualWords(bert().to_dict()).eval(), pad(TEXTS, FILLER, 0)
     reference = AutoModel.from_config(bert()).eval()
     reference.load_state_dict(words.encoder.state_dict())
 
@@ -79,7 +81,7 @@ def test_contextual_words_are_the_encoders_last_hidden_states():
 
 
 def test_contextual_words_build_from_a_configuration_that_was_json():
-    words = ContextualWords(PretrainedConfig.from_dict(bert().to_dict()))
+    words = ContextualWords(json.loads(json.dumps(bert().to_dict())))
 
     assert type(words.encoder) is type(AutoModel.from_config(bert()))
     assert words.words.weight.shape == (VOCABULARY, DIM)

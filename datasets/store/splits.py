@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import KFold
 
 from semantic.runtime.errors import DataError
 
@@ -41,6 +40,8 @@ def folds(dialogue_rows: np.ndarray, k: int, seed: int) -> Iterator[Fold]:
     Fold i tests on subset i of scikit-learn's shuffled KFold and validates on subset i + 1 (modulo k). DataError where k
     is below 3 (train, valid and test) or above the number of dialogues.
     """
+    from sklearn.model_selection import KFold  # more than a second to import, and most runs have no folds
+
     dialogues = np.unique(np.asarray(dialogue_rows, dtype=np.int64))
     if k < 3:
         raise DataError(f"folds: expected 3 or more (one to test, one to validate, the rest to train), found {k}")

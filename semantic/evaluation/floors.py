@@ -12,12 +12,11 @@ candidates one score; `standard` takes the expectation over such ties, `released
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from semantic.datasets.store.store import Store
 from semantic.evaluation.kept_floors import KeptFloors, Metrics, rows_digest
@@ -61,7 +60,7 @@ def floors(
     kept, tfidf = KeptFloors(store, progress), _Tfidf(store, queries, progress)
     generator = np.random.default_rng(seed)
     facts = {"version": VERSION, "queries": rows_digest(np.asarray(queries)), "ks": list(ks)}
-    words = facts | {"scikit-learn": sklearn.__version__}
+    words = facts | {"scikit-learn": version("scikit-learn")}
     known: dict[str, dict[str, Any]] = {
         "random": facts | {"seed": seed, "draws": DRAWS, "numpy": np.__version__},
         "popularity": facts | {"training": rows_digest(np.sort(training))},
@@ -125,8 +124,10 @@ class _Tfidf:
         self.progress = progress
 
     @cached_property
-    def products(self) -> tuple[TfidfVectorizer, Any] | None:
-        """The fitted weights, and a sparse unit vector a product; None where no text has a word."""
+    def products(self) -> tuple[Any, Any] | None:
+        """The fitted TfidfVectorizer, and a sparse unit vector a product; None where no text has a word."""
+        from sklearn.feature_extraction.text import TfidfVectorizer  # a second to import, and kept floors need none
+
         vectorizer = TfidfVectorizer()
         try:
             return vectorizer, vectorizer.fit_transform(self.store.product_texts)

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Bool, Float
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
-from transformers import PretrainedConfig
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
@@ -272,7 +271,7 @@ class Semantic(StateAwareModel):
         words: WordTables | ContextualWords
         if config.text.encoder == "contextual":
             assert spec.text_encoder is not None
-            words = ContextualWords(PretrainedConfig.from_dict(spec.text_encoder))
+            words = ContextualWords(spec.text_encoder)
         else:
             words = WordTables(spec.vocabulary, spec.positions, dim, spec.pad)
         if config.start == "identity" and isinstance(words, WordTables):
