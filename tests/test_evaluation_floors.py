@@ -141,7 +141,7 @@ def test_the_weights_are_fitted_once_and_a_bar_counts_the_queries(monkeypatch):
             fitted.append(len(texts))
             return super().fit_transform(texts)
 
-    monkeypatch.setattr(module, "TfidfVectorizer", Vectorizer)
+    monkeypatch.setattr("sklearn.feature_extraction.text.TfidfVectorizer", Vectorizer)
     monkeypatch.setattr(module, "QUERIES_AT_ONCE", 5)
     floors(FakeStore([(["red", "b"], [0], [1, 2, 3])] * 7), range(7), [0], progress=Bars())
 
