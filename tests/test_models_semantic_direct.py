@@ -151,6 +151,7 @@ BERT = BertConfig(
     vocab_size=VOCABULARY, hidden_size=DIM, num_hidden_layers=1, num_attention_heads=2, intermediate_size=11
 )
 CONTEXTUAL = {"encoder": "contextual", "checkpoint": "bert"}
+WORDS = {"catalogue_words": small.SPECS["small_data"]["catalogue_words"]}
 OPTIONS = {
     "attentive pool": ("paper", {}, {"pooling": "attentive"}),
     "mean pool": ("released", {}, {"pooling": "mean"}),
@@ -169,6 +170,8 @@ OPTIONS = {
     "photos beside the text": ("paper", {}, {"image": {"features": "f.npy", "context": "text_and_selection"}}),
     "contrastive correlation": ("tuned", {}, {"loss": {"correlation": "contrastive", "correlation_weight": 0.5}}),
     "contrastive correlation, own negatives": ("paper", {}, {"loss": {"correlation": "contrastive"}}),
+    "guessed words in a mean": ("tuned", WORDS, {"text": {"completion": True}}),
+    "guessed words in a sum": ("paper", WORDS, {"text": {"completion": True}}),
     "divergence of gates": ("tuned", {}, {"loss": {"divergence_weight": 0.5}}),
     "no hops": ("paper", {}, {"interaction": {"hops": 0}}),
     "one hop": ("small_data", {}, {"interaction": {"hops": 1, "temperature": 0.1}}),

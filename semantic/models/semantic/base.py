@@ -1,26 +1,30 @@
 """What the paper's method and the one for small data share: photos, interaction with the state, scoring, the joint loss."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs
 from semantic.batching.shards import Counts, Shard
-from semantic.config.schema import ModelConfig, Section, TextSource
+from semantic.config.schema import ModelConfig, NaturalInt, Section, TextSource
+from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Batch, Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import DialogueState, GoldValues, StateEncoders, TurnVectors, TurnWords
-from semantic.encoders.image import Backbone
+from semantic.encoders.completion import TextCompletion
+from semantic.encoders.image import Backbone, WhitenedImageEncoder
 from semantic.encoders.words import BatchWords
 from semantic.models.interface import Explanation, Loss, Model, ProductRows, full_precision
 from semantic.models.losses import ranking_loss
+from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.diagnostics import diagnose, signs_of_collapse
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
 from semantic.models.semantic.losses import state_value_loss
@@ -46,6 +50,12 @@ class TableSource(TextSource):
     table_scale: Literal["checkpoint", "unit"] = Field(
         "checkpoint", description="the word table as it is, or scaled to deviation 1"
     )
+    completion: bool = Field(
+        False,
+        description="guess the words that a product's text lacks from its photo and its other words; where product "
+        "texts are hidden there is nothing to learn this from, and none is guessed",
+    )
+    completion_epochs: NaturalInt = Field(60, description="passes over the catalogue that teach the guessing")
 
 
 class SemanticConfig(ModelConfig):
@@ -58,6 +68,10 @@ class SemanticConfig(ModelConfig):
     @property
     def features_file(self) -> str | None:
         return self.image.features
+
+    @property
+    def uses_catalogue_words(self) -> bool:
+        return self.text.completion
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,12 @@ class StateAwareModel(Model):
     text_interaction: DialogueStateInteraction
     image_interaction: DialogueStateInteraction
     log_scale: nn.Parameter | None
+    completion: TextCompletion | None
+
+    @property
+    @abstractmethod
+    def whitening(self) -> WhitenedImageEncoder | None:
+        """The whitening of the catalogue's features, where the model has a use for it."""
 
     @property
     @abstractmethod
@@ -134,6 +154,39 @@ class StateAwareModel(Model):
             to_unit_deviation(self.word_table)
         if self.backbone is not None and self.config.image.weights is not None:
             self.backbone.load(self.config.image.weights)
+
+    def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
+        """Whiten the photos' features, and learn to guess the words that texts leave out, where the model does either."""
+        device, completion, whitening = self.word_table.weight.device, self.completion, self.whitening
+        if whitening is not None:
+            whitening.fit(block.to(device) for block in photo_blocks(builder))
+        if completion is None:
+            return
+
+        def read(ids: np.ndarray) -> tuple[Tensor, Tensor]:
+            products = builder.products(ids).to(device)
+            features = self.standard_features(self.image_features(products.photos), products.has_photo)
+            return completion.present(products.tokens, products.keep), features
+
+        self.train()
+        epochs = self.config.text.completion_epochs
+        fit_completion(completion, read, builder.store.num_products, epochs, seed, advance)
+
+    def standard_features(
+        self, features: Float[Tensor, "product feature"], has_photo: Bool[Tensor, "product"]
+    ) -> Float[Tensor, "product feature"]:
+        """Features with mean 0 and deviation 1 over the catalogue, the mean where there is no photo."""
+        assert self.whitening is not None
+        return self.whitening.standard(features).masked_fill(~has_photo.unsqueeze(1), 0.0)
+
+    def guessed_words(
+        self, products: Products, features: Float[Tensor, "product feature"]
+    ) -> tuple[Float[Tensor, "product word"], Int[Tensor, "word"]] | None:
+        """The probability of each word that a product's text lacks, and these words; None without completion."""
+        if self.completion is None:
+            return None
+        present = self.completion.present(products.tokens, products.keep)
+        return self.completion(present, self.standard_features(features, products.has_photo)), self.completion.words
 
     def encode_products(self, products: Products) -> Float[Tensor, "product 2 dim"]:
         return self.read_products(products, self.words())
@@ -246,7 +299,7 @@ class StateAwareModel(Model):
 
     def other_words(self) -> Sequence[Tensor]:
         """Words that every batch needs, whatever its texts."""
-        return ()
+        return () if self.completion is None else (self.completion.words,)
 
     def image_features(self, photos: Tensor) -> Float[Tensor, "photo feature"]:
         """Backbone features of pictures; features computed beforehand pass through."""

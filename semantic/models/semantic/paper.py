@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
@@ -29,6 +29,7 @@ from semantic.dst.state import (
     WordReader,
 )
 from semantic.encoders.attention import Attention
+from semantic.encoders.completion import TextCompletion
 from semantic.encoders.context import PhotoSelection
 from semantic.encoders.image import Backbone, ImageEncoder, WhitenedImageEncoder
 from semantic.encoders.masking import masked_sum
@@ -46,7 +47,6 @@ from semantic.models.semantic.base import (
     TableSource,
     context_turns,
 )
-from semantic.models.semantic.catalogue import photo_blocks
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.losses import state_loss
 from semantic.models.text_checkpoints import load_contextual, load_tables
@@ -69,6 +69,8 @@ class TextConfig(TableSource):
             raise ValueError("a checkpoint (model.text.checkpoint) for encoder contextual")
         if self.encoder == "contextual" and self.table_scale == "unit":
             raise ValueError("encoder tables for table_scale unit")
+        if self.encoder == "contextual" and self.completion:
+            raise ValueError("encoder tables for completion")
         return self
 
 
@@ -288,6 +290,12 @@ class Semantic(StateAwareModel):
             features = self.backbone.features
         self.image: ImageEncoder | WhitenedImageEncoder
         self.image = (WhitenedImageEncoder if image.projection == "whitened" else ImageEncoder)(features, dim)
+        # Guessing words reads standardised features, and a layer that starts as the whitening takes it over.
+        apart = image.projection == "warm" or (config.text.completion and image.projection == "trained")
+        self.statistics = WhitenedImageEncoder(features, dim) if apart else None
+        self.completion: TextCompletion | None = None
+        if config.text.completion and spec.catalogue_words:
+            self.completion = TextCompletion(spec.catalogue_words, spec.vocabulary, features)
         by_selection = image.context != "attention"
         self.photo_attention = self._attention() if config.photos == "attention" and not by_selection else None
         self.photo_pool = None if by_selection else Pool(config.pooling, dim)
@@ -346,30 +354,28 @@ class Semantic(StateAwareModel):
         found = super().inputs
         return replace(found, states="whole batch") if self.config.loss.state == "values" else found
 
+    @property
+    def whitening(self) -> WhitenedImageEncoder | None:
+        return self.image if isinstance(self.image, WhitenedImageEncoder) else self.statistics
+
     def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
-        """Whiten the photos' features, where they are to be."""
-        del seed, advance  # nothing is drawn, and it takes no time
-        if self.config.image.projection == "trained":
-            return
-        whitened = self.image
-        if isinstance(whitened, ImageEncoder):
-            whitened = WhitenedImageEncoder(self.image.features, self.dim).to(self.device)
-        whitened.fit(block.to(self.device) for block in photo_blocks(builder))
-        if isinstance(self.image, ImageEncoder):
-            self.image.start_from(whitened)
+        super().fit_catalogue(builder, seed, advance)
+        if self.config.image.projection == "warm" and isinstance(self.image, ImageEncoder):
+            assert self.statistics is not None
+            self.image.start_from(self.statistics)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Gates, positions and sinks may have a learning rate of their own."""
+        """Gates, positions and sinks may have a learning rate of their own; text completion is trained before, on the catalogue."""
         rate = self.config.gate_learning_rate
-        if rate is None:
-            return super().parameter_groups()
         reader, photos = self.state.student.predictor, self.context_image
         gates = [g for g in (self.photo_gate, self.text_interaction.gate, self.image_interaction.gate) if g is not None]
         gates += [photos.photo_position, photos.sink] if isinstance(photos, PhotoSelection) else []
         gates += [reader.position, reader.unset] if isinstance(reader, WordReader) else []
-        apart = {id(gate) for gate in gates}
+        apart = {id(gate) for gate in gates} | (
+            {id(p) for p in self.completion.parameters()} if self.completion else set()
+        )
         others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
-        return [{"params": others}, *([{"params": gates, "lr": rate}] if gates else [])]
+        return [{"params": others}, *([{"params": gates, **({} if rate is None else {"lr": rate})}] if gates else [])]
 
     @property
     def word_table(self) -> nn.Embedding:
@@ -378,8 +384,25 @@ class Semantic(StateAwareModel):
     def read_products(self, products: Products, words: BatchWords) -> Float[Tensor, "product 2 dim"]:
         features = self.image_features(products.photos)
         text = self.product_text(words, products.tokens, products.keep)
+        if (guessed := self.guessed_words(products, features)) is not None:
+            text = self._completed(text, products.keep.sum(1), words, *guessed)
         image = self._pool_photos(self.image(features).unsqueeze(1), products.has_photo.unsqueeze(1))
         return torch.stack([text, image], dim=1)
+
+    def _completed(
+        self,
+        text: Float[Tensor, "product dim"],
+        count: Int[Tensor, "product"],
+        words: BatchWords,
+        guessed: Float[Tensor, "product word"],
+        guessed_words: Int[Tensor, "word"],
+    ) -> Float[Tensor, "product dim"]:
+        """p_T with the embeddings of guessed words, each as much as it is probable: added to a sum, weighed in with a mean."""
+        added = guessed.to(text.dtype) @ words.table[words.at(guessed_words)]
+        if self.config.pooling in ("sum", "leaky_sum"):
+            return text + added
+        total = (count + guessed.sum(1)).clamp(min=1).unsqueeze(1)
+        return (count.unsqueeze(1) * text + added) / total
 
     def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
         tokens, token_keep = contexts.turn_tokens, contexts.turn_keep

@@ -11,20 +11,17 @@ vectors are the paper's, and what surrounds them is not:
     loss        softmax over many shared negatives; which of the batch's values each slot has, in place of the MSE
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import Depth, NaturalFloat, NaturalInt, PositiveFloat, Section, Share, Width
-from semantic.datasets.batches.builder import BatchBuilder
+from semantic.config.schema import Depth, NaturalFloat, PositiveFloat, Section, Share, Width
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import DialogueState, TurnWords, ValueState, ValueStates, WordReader
@@ -43,7 +40,6 @@ from semantic.models.semantic.base import (
     TableSource,
     context_turns,
 )
-from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.text_checkpoints import load_tables
 
@@ -55,12 +51,6 @@ class BagConfig(TableSource):
         "unit", description="the word table as it is, or scaled to deviation 1"
     )
     word_dropout: Share = Field(0.1, description="share of a turn's words that are left out in training")
-    completion: bool = Field(
-        False,
-        description="guess the words that a product's text lacks from its photo and its other words; where product "
-        "texts are hidden there is nothing to learn this from, and none is guessed",
-    )
-    completion_epochs: NaturalInt = Field(60, description="passes over the catalogue that teach the guessing")
 
 
 class InteractionConfig(Section):
@@ -96,10 +86,6 @@ class SmallDataConfig(SemanticConfig):
     image: PhotoSource = PhotoSource()
     interaction: InteractionConfig = InteractionConfig()
     loss: SmallDataLoss = SmallDataLoss()
-
-    @property
-    def uses_catalogue_words(self) -> bool:
-        return self.text.completion
 
 
 class SmallDataSemantic(StateAwareModel):
@@ -148,21 +134,9 @@ class SmallDataSemantic(StateAwareModel):
     def load_text(self, encoder: nn.Module) -> None:
         load_tables(self.turn_text.words, encoder, self.dim)
 
-    def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
-        """Whiten the photos' features, and learn to guess the words that texts leave out."""
-        device, completion = self.word_table.weight.device, self.completion
-        self.image.fit(block.to(device) for block in photo_blocks(builder))
-        if completion is None:
-            return
-
-        def read(ids: np.ndarray) -> tuple[Tensor, Tensor]:
-            products = builder.products(ids).to(device)
-            features = self.standard_features(self.image_features(products.photos), products.has_photo)
-            return completion.present(products.tokens, products.keep), features
-
-        self.train()
-        epochs = self.config.text.completion_epochs
-        fit_completion(completion, read, builder.store.num_products, epochs, seed, advance)
+    @property
+    def whitening(self) -> WhitenedImageEncoder:
+        return self.image
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Gates have a learning rate of their own; text completion is trained before, on the catalogue."""
@@ -177,25 +151,12 @@ class SmallDataSemantic(StateAwareModel):
     def word_table(self) -> nn.Embedding:
         return self.turn_text.words.words
 
-    def other_words(self) -> Sequence[Tensor]:
-        return () if self.completion is None else (self.completion.words,)
-
     def read_products(self, products: Products, words: BatchWords) -> Float[Tensor, "product 2 dim"]:
         features = self.image_features(products.photos)
-        guessed = guessed_words = None
-        if self.completion is not None:
-            present = self.completion.present(products.tokens, products.keep)
-            guessed = self.completion(present, self.standard_features(features, products.has_photo))
-            guessed_words = self.completion.words
+        guessed, guessed_words = self.guessed_words(products, features) or (None, None)
         text = self.product_text(words, products.tokens, products.keep, guessed, guessed_words)
         image = self.image(features).masked_fill(~products.has_photo.unsqueeze(1), 0.0)
         return torch.stack([self.product_projection(text), image], dim=1)
-
-    def standard_features(
-        self, features: Float[Tensor, "product feature"], has_photo: Bool[Tensor, "product"]
-    ) -> Float[Tensor, "product feature"]:
-        """Features with mean 0 and deviation 1 over the catalogue, the mean where there is no photo."""
-        return self.image.standard(features).masked_fill(~has_photo.unsqueeze(1), 0.0)
 
     def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
         texts, keep = context_turns(contexts, self.turn_text(words, contexts.turn_tokens, contexts.turn_keep))

@@ -49,8 +49,26 @@ class PaperDirectForm(SemanticDirectForm):
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         model = self.model
         text = self._text(model.product_text, batch.product_tokens[:, candidate], batch.product_keep[:, candidate])
-        photo = model.image(model.image_features(batch.product_photos[:, candidate])).unsqueeze(1)
+        features = model.image_features(batch.product_photos[:, candidate])
+        if model.completion is not None:
+            text = self._completed(batch, candidate, text, features)
+        photo = model.image(features).unsqueeze(1)
         return text, self._pool_photos(photo, batch.has_photo[:, candidate].unsqueeze(1))
+
+    def _completed(
+        self, batch: FullBatch, candidate: int, text: Tensor, features: Tensor
+    ) -> Float[Tensor, "batch dim"]:
+        model, completion = self.model, self.model.completion
+        assert completion is not None
+        tokens, keep = batch.product_tokens[:, candidate], batch.product_keep[:, candidate]
+        guessed = completion(
+            completion.present(tokens, keep), model.standard_features(features, batch.has_photo[:, candidate])
+        )
+        added = (guessed.unsqueeze(-1) * self.words(completion.words)).sum(1)
+        if model.config.pooling in ("sum", "leaky_sum"):
+            return text + added
+        count = keep.sum(1)
+        return (count.unsqueeze(1) * text + added) / (count + guessed.sum(1)).clamp(min=1).unsqueeze(1)
 
     def teacher_state(self, batch: FullBatch) -> DialogueState:
         states, keys = self.model.state, self._keys()
