@@ -20,8 +20,9 @@ install: .venv/.installed
 quickstart: .venv/.installed
 	test -d $(DATA)/dialogues || $(BIN)/semantic simulate $(DATA)/dialogues --dialogues 400 --products 2000 --seed 0
 	$(BIN)/semantic prepare mmd $(DATA)/dialogues --out $(DATA)/store
+	$(BIN)/semantic train quickstart_bag --set data.store=$(DATA)/store --resume
 	$(BIN)/semantic train quickstart --set data.store=$(DATA)/store --resume
-	$(BIN)/semantic report runs/quickstart --out report
+	$(BIN)/semantic report runs/quickstart runs/quickstart_bag --out report
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

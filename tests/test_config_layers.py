@@ -21,14 +21,14 @@ def test_a_file_lies_over_its_base_and_that_over_its_own(tmp_path):
 
 
 def test_a_base_may_be_a_shipped_experiment(tmp_path):
-    config = load_config(written(tmp_path, "base: quickstart\nmodel: {dim: 32}"))
+    config = load_config(written(tmp_path, "base: quickstart_bag\nmodel: {dim: 32}"))
 
     assert (config.model.name, config.model.dim, config.training.epochs) == ("semantic_small_data", 32, 30)
 
 
 def test_another_base_makes_another_experiment(tmp_path):
-    file = written(tmp_path, "base: quickstart\nmodel: {dropout: 0.3}", "study.yaml")
-    other = written(tmp_path, "base: quickstart\ntraining: {epochs: 2}", "data.yaml")
+    file = written(tmp_path, "base: quickstart_bag\nmodel: {dropout: 0.3}", "study.yaml")
+    other = written(tmp_path, "base: quickstart_bag\ntraining: {epochs: 2}", "data.yaml")
 
     config = load_config(file, [f"base={other}"])
 

@@ -8,7 +8,7 @@ from semantic.config.sweep_schema import MOST_SEEDS, parse_seeds
 from semantic.config.sweeps import MOST_CELLS, describe_sweep, load_sweep
 from tests.configurations import written
 
-TINY = "base: quickstart\n"
+TINY = "base: quickstart_bag\n"
 
 
 def names(sweep):

@@ -20,6 +20,7 @@ BASES = (
     "mmd",
     "mmd_v2",
     "quickstart",
+    "quickstart_bag",
     "quickstart_stateless",
     "simmc2_fashion",
     "simmc2_fashion_stateless",

@@ -8,7 +8,7 @@ from semantic.runtime.errors import DataError
 from tests.configurations import written
 
 STUDY = """
-base: quickstart
+base: quickstart_bag
 vary: {data.labelled_share: [0, 0.5]}
 seeds: 0-1
 folds: 3
