@@ -431,7 +431,9 @@ class Semantic(StateAwareModel):
         return ContextReading(c_text, c_image, TurnVectors(c_text + c_image, keep), share)
 
     def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"] | None:
-        return None if reading.photo_share is None else self.photo_gate * reading.photo_share
+        if self.photo_gate is None or reading.photo_share is None:
+            return None
+        return self.photo_gate * reading.photo_share
 
     def _pool_photos(
         self, photos: Float[Tensor, "set photo dim"], keep: Bool[Tensor, "set photo"]

@@ -33,6 +33,7 @@ class PaperDirectForm(SemanticDirectForm):
         photos = [self.encoded_photos(batch.turn_photos[:, t], model.image) for t in turns]
         selection, weight = model.context_image, None
         if isinstance(selection, PhotoSelection):
+            assert model.photo_gate is not None
             last = c_text[:, -1]
             image, share = select_photos(selection, last, torch.stack(photos, dim=1), batch.photo_keep)
             if model.config.image.context == "text_and_selection":
