@@ -23,7 +23,7 @@ def test_a_file_lies_over_its_base_and_that_over_its_own(tmp_path):
 def test_a_base_may_be_a_shipped_experiment(tmp_path):
     config = load_config(written(tmp_path, "base: quickstart_bag\nmodel: {dim: 32}"))
 
-    assert (config.model.name, config.model.dim, config.training.epochs) == ("semantic_small_data", 32, 30)
+    assert (config.model.name, config.model.dim, config.training.epochs) == ("semantic_small_data", 32, 15)
 
 
 def test_another_base_makes_another_experiment(tmp_path):

@@ -20,15 +20,15 @@ def nested(path: str, value: object) -> dict:
     return value
 
 
-OF_SMALL_DATA = ("training.gate_learning_rate", "training.completion_epochs")
-"""Of these the default model has not even the new key, and the fault says so."""
-
-
 @pytest.mark.parametrize("old", RENAMED)
 @pytest.mark.parametrize("value", [1, None, "softmax"])
 def test_a_renamed_key_is_one_fault_that_names_the_new_one(old, value):
-    other = ", which the model named here has not" if old in OF_SMALL_DATA else ""
-    assert faults_of(nested(old, value)) == [f"{old}: this key is now {RENAMED[old]}{other}"]
+    assert faults_of(nested(old, value)) == [f"{old}: this key is now {RENAMED[old]}"]
+
+
+def test_a_renamed_key_that_the_model_lacks_says_so():
+    values = {"model": {"name": "semantic_small_data", "pool": 5}}
+    assert faults_of(values) == ["model.pool: this key is now model.pooling, which the model named here has not"]
 
 
 @pytest.mark.parametrize("old", GONE)
@@ -57,13 +57,11 @@ def test_no_key_is_both_renamed_and_gone():
 
 @pytest.mark.parametrize("old", [old for old in GONE if is_key(old.split("."), SECTIONS["semantic_small_data"])])
 def test_a_key_that_moved_to_a_model_is_a_key_there(old):
-    config = make_config(
-        {"model": {"name": "semantic_small_data"}}, [f"{old}=true" if old == "model.text.completion" else f"{old}=0.25"]
-    )
+    config = make_config({"model": {"name": "semantic_small_data"}}, [f"{old}=0.25"])
     value = config
     for key in old.split("."):
         value = getattr(value, key)
-    assert value == (True if old == "model.text.completion" else 0.25)
+    assert value == 0.25
 
 
 def test_old_keys_come_with_all_other_faults():
@@ -90,8 +88,8 @@ def test_a_model_is_free_to_have_a_field_by_an_old_name(monkeypatch):
     monkeypatch.setattr("semantic.config.loading.find_model", lambda name: Own if name == "own" else find_model(name))
 
     assert make_config({"model": {"name": "own", "pool": 5}}).model.pool == 5
-    assert faults_of({"model": {"name": "own", "pool": 5, "state": 1}}) == [
-        f"model.state: this key is gone; {GONE['model.state']}"
+    assert faults_of({"model": {"name": "own", "pool": 5, "context": 1}}) == [
+        f"model.context: this key is gone; {GONE['model.context']}"
     ]
 
 

@@ -55,7 +55,7 @@ def test_variants_have_dotted_keys_or_sections(tmp_path):
 
     assert [cell.config.variant for cell in (full, one, two)] == ["full", "one", "two"]
     assert (one.config.model.dim, one.config.model.dropout) == (16, 0.2)
-    assert (two.config.training.epochs, full.config.training.epochs) == (5, 30)
+    assert (two.config.training.epochs, full.config.training.epochs) == (5, 15)
 
 
 def test_a_variant_may_be_another_model(tmp_path):

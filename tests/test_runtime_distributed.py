@@ -23,7 +23,7 @@ from semantic.runtime import distributed
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes, join_processes
 from semantic.runtime.errors import UserError
 from semantic.training.loop import _check_batch_norm, train
-from semantic.training.step import LossModule
+from semantic.training.step import DIAGNOSTIC, LossModule
 from tests.commands import environment
 from tests.small_world import fill
 from tests.worlds import STATELESS, tiny_values, weights, without_seconds
@@ -105,11 +105,12 @@ def case(request, shop, shop_features):
 
 
 def outcome(loss_module: LossModule, shard: Shard) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Loss and terms, and the gradient of every parameter."""
+    """Loss and terms, and the gradient of every parameter. Diagnostics of shards are averaged, and add up to no whole."""
     loss_module.zero_grad()
-    loss, terms = loss_module(shard)
+    loss, recorded = loss_module(shard)
     loss.backward()
-    return torch.stack([loss.detach(), *terms.values()]), {
+    terms = [value for name, value in recorded.items() if not name.startswith(DIAGNOSTIC)]
+    return torch.stack([loss.detach(), *terms]), {
         name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in loss_module.named_parameters()
     }
 

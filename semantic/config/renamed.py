@@ -31,13 +31,10 @@ RENAMED = {
 
 GONE = {
     "model.context": f"pooled contexts: {SMALL_DATA}",
-    "model.state": f"states of slot values: {SMALL_DATA}",
     "model.state_scale": f"states of slot values: {SMALL_DATA}",
     "model.text.word_dropout": f"bags of words: {SMALL_DATA}",
-    "model.text.completion": f"bags of words: {SMALL_DATA}",
     "model.photo_weight": f"weighted photos: {SMALL_DATA}",
     "model.image_query": "there is no such choice any more: C_T is the query, in the paper and in the released code",
-    "model.image.projection": f"whitened photos: {SMALL_DATA}",
     "loss.state": f"which of the values each slot has: {SMALL_DATA}",
 }
 """Old key -> why there is none in its place."""

@@ -62,7 +62,8 @@ class Loss:
     """What is minimised, and for the record the named terms it is made of (they need not add up to it) and `diagnostics`,
     figures that show whether the model learns.
 
-    All are a shard's part of the whole batch's: their sums over the processes are recorded.
+    Total and terms are a shard's part of the whole batch's, and so are diagnostics as far as they are means over examples: what
+    is recorded are their sums over the processes.
     """
 
     total: Float[Tensor, ""]

@@ -73,8 +73,8 @@ ROWS = (
     row(
         "resume with a run's configuration cut off",
         RESUME,
-        "runs/tiny/base/seed_0: expected the configuration the run was started with to resume it; model.dim: ...",
-        cut(f"{RUN}/config.yaml"),
+        "runs/tiny/base/seed_0: expected the configuration the run was started with to resume it; ...",
+        write(f"{RUN}/config.yaml", "experiment: tiny\nvariant: base\nseed: 0\nmodel:\n  name: semantic\n"),
     ),
     row(
         "resume with a run's configuration of another key",

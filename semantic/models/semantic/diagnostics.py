@@ -56,7 +56,9 @@ def diagnose(
     matches: Mapping[str, Matched],
     shard: Shard,
 ) -> dict[str, Tensor]:
-    """The figures of a step; `states` and `matches` are of teacher and student. Of a shard, its part of the whole batch's."""
+    """The figures of a step; `states` and `matches` are of teacher and student. Each is weighed by the shard's share of the batch,
+    so that their sums over processes are means over shards.
+    """
     found = {"product_text_spread": spread(products[:, 0]), "product_photo_spread": spread(products[:, 1])}
     found |= {"context_text_spread": spread(contexts[:, 0]), "context_photo_spread": spread(contexts[:, 1])}
     found |= {f"{who}_state_spread": spread(state.transpose(0, 1)) for who, state in states.items()}

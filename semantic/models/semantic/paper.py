@@ -1,21 +1,19 @@
-"""SeMANTIC as the paper defines it; where the code published with it differs, a field of the configuration says so.
+"""SeMANTIC as the paper defines it. Where the code published with it differs, or the preset `tuned`, a field of `PaperConfig` says so.
 
-Read `Semantic` from top to bottom: what it is made of, then how products and contexts become vectors. Scoring and the
-joint loss are in `base`, the state encoders in `semantic.dst.state`.
+Read `Semantic` from top to bottom: what it is made of, then how products and contexts become vectors. Its choices are in
+`paper_config`, scoring and the joint loss in `base`, the state encoders in `semantic.dst.state`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
-from semantic.config.schema import Depth, NaturalFloat, PositiveFloat, PositiveInt, Section, Share, Width
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
@@ -41,217 +39,12 @@ from semantic.models.interface import DirectForm
 from semantic.models.losses import log_scale
 from semantic.models.semantic.base import (
     ContextReading,
-    PhotoSource,
-    SemanticConfig,
     StateAwareModel,
-    TableSource,
     context_turns,
 )
-from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.losses import state_loss
+from semantic.models.semantic.paper_config import PaperConfig
 from semantic.models.text_checkpoints import load_contextual, load_tables
-
-
-class TextConfig(TableSource):
-    """Word vectors, and the layers over them."""
-
-    encoder: Literal["tables", "contextual"] = Field(
-        "tables", description="BERT's word and position tables (paper), or the checkpoint's whole encoder"
-    )
-    layers: Depth | None = Field(None, description="attention layers over word pieces; null: model.layers")
-    product_encoder: Literal["shared", "separate"] = Field(
-        "shared", description="product texts: the turns' encoder (paper), or weights of their own (released)"
-    )
-
-    @model_validator(mode="after")
-    def _contextual_has_a_checkpoint(self) -> "TextConfig":
-        if self.encoder == "contextual" and self.checkpoint is None:
-            raise ValueError("a checkpoint (model.text.checkpoint) for encoder contextual")
-        if self.encoder == "contextual" and self.table_scale == "unit":
-            raise ValueError("encoder tables for table_scale unit")
-        if self.encoder == "contextual" and self.completion:
-            raise ValueError("encoder tables for completion")
-        return self
-
-
-class ImageConfig(PhotoSource):
-    """The backbone, and how it is trained."""
-
-    frozen: bool = Field(False, description="no gradient into the backbone")
-    batch_norm: Literal["train", "eval"] = Field(
-        "eval", description="BatchNorm in training: by running statistics, or by the batch's (released)"
-    )
-    projection: Literal["trained", "warm", "whitened"] = Field(
-        "trained",
-        description="v: a trained layer over the features (paper), one that starts as the catalogue's PCA whitening, or this "
-        "whitening itself",
-    )
-    context: Literal["attention", "selection", "text_and_selection"] = Field(
-        "attention",
-        description="C_V: CrossAttn(C_T, V) of pooled turns (paper); the shown photos that c_T selects, one by one, whose cosine is "
-        "then weighed by the attention that they get; or c_T and these photos, for photos that lie near their texts",
-    )
-
-    @model_validator(mode="after")
-    def _whitening_needs_fixed_features(self) -> "ImageConfig":
-        if self.projection != "trained" and not self.frozen:
-            raise ValueError(f"a frozen backbone (model.image.frozen) for projection {self.projection}")
-        return self
-
-
-class StateConfig(Section):
-    """Teacher's and student's dialogue state."""
-
-    evidence: Literal["turns", "words"] = Field(
-        "turns", description="the student attends to the turns' vectors C_T + C_V (paper), or to the words of the turns"
-    )
-    attention: Literal["separate", "shared"] = Field(
-        "separate", description="Attn of S and of S': weights of their own (paper), or the same"
-    )
-    key_weight: NaturalFloat = Field(1.0, description="of the slot keys K in S and S'; 1 in the paper")
-    ranks_by: Literal["inferred", "gold"] = Field(
-        "inferred", description="the state in ranking: the student's, or the label itself, which gives an upper bound"
-    )
-
-
-class InteractionConfig(Section):
-    """Dialogue State Interaction."""
-
-    hops: Depth = Field(3, description="K")
-    map: Literal["linear", "affine"] = Field(
-        "linear", description="W of a hop: without (paper) or with a bias (released)"
-    )
-    attention: Literal["softmax", "sigmoid"] = Field(
-        "softmax", description="a: a softmax over the slots (paper), or a gate for each slot, which counts what matches"
-    )
-    temperature: PositiveFloat = Field(
-        1.0, description="the attention over slots is of cosine / temperature; 1 in the paper"
-    )
-    start_scale: PositiveFloat = Field(1.0, description="a W that starts as the identity starts as this many times it")
-    text_start: Literal["random", "identity", "zero"] = Field(
-        "random", description="W of the text side before training"
-    )
-    image_start: Literal["random", "identity", "zero"] = Field(
-        "random", description="W of the image side; zero: without effect at first"
-    )
-
-
-class PaperLoss(LossConfig):
-    """What is minimised; the defaults are the paper's."""
-
-    state: Literal["mse", "values"] = Field(
-        "mse",
-        description="the term that draws S' to S: their squared distance (paper), or which of the batch's values each slot has",
-    )
-
-
-class PaperConfig(SemanticConfig):
-    """The paper's network; the defaults are the paper's."""
-
-    name: str = Field("semantic", description="this model, by its short name")
-    dim: Width = Field(768, description="D_out; with a text checkpoint its width")
-    heads: PositiveInt = Field(8, description="attention heads", validate_default=True)
-    layers: Depth = Field(3, description="layers of every attention stack")
-    inner: Width | None = Field(None, description="inner size of a layer; null: dim")
-    dropout: Share = Field(0.1, description="dropout of every attention stack")
-    norm: Literal["post", "pre"] = Field(
-        "post", description="LayerNorm of attention layers: after each residual sum (paper), or before each branch"
-    )
-    start: Literal["random", "identity"] = Field(
-        "random",
-        description="attention layers and positions before training; identity: a layer adds nothing yet to what it reads",
-    )
-    turn_positions: bool = Field(
-        False, description="a trained vector for each place in the context is added to its turn"
-    )
-    memory: Literal["updated", "input"] = Field(
-        "updated",
-        description="what self-attention layers after the first attend to: the layer before, or the stack's input (released)",
-    )
-    gate_learning_rate: PositiveFloat | None = Field(
-        None,
-        description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
-    )
-    pooling: Literal["sum", "leaky_sum", "mean", "attentive"] = Field(
-        "sum",
-        description="word pieces (photos) of a turn into one vector: sum (paper), LeakyReLU of it (released), others",
-    )
-    photos: Literal["attention", "sum"] = Field(
-        "attention", description="photos of a turn: self-attention then pooling (paper), or pooling alone (released)"
-    )
-    value_mean: Literal["pieces", "padded_sum"] = Field(
-        "pieces",
-        description="a slot value: the mean over its pieces (paper), or pad rows included in the sum (released)",
-    )
-    text: TextConfig = TextConfig()
-    image: ImageConfig = ImageConfig()
-    state: StateConfig = StateConfig()
-    interaction: InteractionConfig = InteractionConfig()
-    loss: PaperLoss = PaperLoss()
-
-    @property
-    def reads_gold_states(self) -> bool:
-        return self.state.ranks_by == "gold"
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": {},
-        "released": {
-            "model": {
-                "pooling": "leaky_sum",
-                "photos": "sum",
-                "memory": "input",
-                "value_mean": "padded_sum",
-                "text": {"product_encoder": "separate"},
-                "image": {"batch_norm": "train"},
-                "interaction": {"map": "affine"},
-                "loss": {"divergence": "symmetric_kl", "correlation": "mean", "teacher_first": True},
-            },
-            "data": {"unannotated": "unset"},
-            "training": {"selection": "loss_or_ndcg@5"},
-        },
-        "tuned": {
-            "model": {
-                "layers": 1,
-                "dropout": 0.3,
-                "norm": "pre",
-                "start": "identity",
-                "pooling": "attentive",
-                "turn_positions": True,
-                "gate_learning_rate": 2e-2,
-                "text": {"table_scale": "unit"},
-                "image": {"frozen": True},
-                "state": {"evidence": "words", "attention": "shared", "key_weight": 0.3},
-                "interaction": {
-                    "hops": 1,
-                    "attention": "sigmoid",
-                    "temperature": 0.1,
-                    "text_start": "identity",
-                    "image_start": "identity",
-                    "start_scale": 0.3,
-                },
-                "loss": {
-                    "ranking": {"kind": "sampled_softmax"},
-                    "state": "values",
-                    "correlation": "contrastive",
-                    "correlation_weight": 0.1,
-                },
-            },
-            "training": {"warmup_ratio": 0.05, "max_grad_norm": 1.0, "shared_negatives": 128},
-        },
-    }
-
-    @model_validator(mode="after")
-    def _values_are_read_off_words(self) -> "PaperConfig":
-        if self.loss.state == "values" and self.state.evidence != "words":
-            raise ValueError("words (model.state.evidence) for loss.state values")
-        return self
-
-    @field_validator("heads")
-    @classmethod
-    def _divides_dim(cls, heads: int, info: Any) -> int:
-        if info.data.get("dim", heads) % heads:
-            raise ValueError(f"a divisor of model.dim ({info.data['dim']})")
-        return heads
 
 
 class Semantic(StateAwareModel):
@@ -261,6 +54,8 @@ class Semantic(StateAwareModel):
     context       C_T = Attn(U), C_V = CrossAttn(query C_T, keys and values V); the last turn of each
     product       p_T and p_V like a turn's
     state         S = Attn(K + values);  S' = Attn(K + Z), Z = CrossAttn(query K, keys and values C_T + C_V)
+
+    The preset `tuned` reads Z off the words of the turns (`WordReader`), and interacts through gates.
     """
 
     Config = PaperConfig

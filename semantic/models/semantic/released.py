@@ -16,7 +16,8 @@ from semantic.batching.inputs import InputSpec
 from semantic.config.loading import make_config
 from semantic.config.schema import Config
 from semantic.dst.schema import MMD, SIMMC, SlotSchema
-from semantic.models.semantic.paper import PaperConfig, Semantic
+from semantic.models.semantic.paper import Semantic
+from semantic.models.semantic.paper_config import PaperConfig
 from semantic.models.text_checkpoints import load_tokenizer
 from semantic.runs.folder import RunFolder
 from semantic.runtime.claims import claim
