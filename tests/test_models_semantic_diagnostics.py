@@ -15,6 +15,7 @@ def test_the_spread_of_vectors_that_point_one_way_is_zero_and_of_orthogonal_ones
 
     assert spread(one_way).item() == pytest.approx(0.0, abs=1e-6)
     assert spread(apart).item() == pytest.approx(1 - 1 / 7)  # seven of the 49 pairs are of a vector with itself
+    assert spread(one_way[:1]).item() == 1.0  # a batch of one example is no collapse
     assert spread(torch.stack([apart, apart[:1].expand(7, 7)])).item() == pytest.approx((1 - 1 / 7) / 2)
 
 

@@ -23,8 +23,11 @@ AT_MARGIN = 1e-3
 def spread(vectors: Float[Tensor, "*set item dim"]) -> Float[Tensor, ""]:
     """1 - the mean cosine of two items of a set, the mean over sets: 0 where all point one way, 1 where they are unrelated.
 
-    The mean cosine over all pairs, an item with itself among them, is |mean of the unit vectors|^2.
+    The mean cosine over all pairs, an item with itself among them, is |mean of the unit vectors|^2. An item alone has spread 1:
+    there is nothing that it could be like.
     """
+    if vectors.shape[-2] < 2:
+        return vectors.new_ones(())
     return (1 - F.normalize(vectors.float(), dim=-1).mean(-2).square().sum(-1)).mean()
 
 
