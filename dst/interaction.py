@@ -72,6 +72,7 @@ class DialogueStateInteraction(nn.Module):
     """One modality's interaction with its maps W_1..W_K, shared by the dialogue and the product side."""
 
     GATE_START = -2.0  # b before training
+    gates = ("gate",)
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class DialogueStateInteraction(nn.Module):
         """
         with torch.autocast(start.device.type, enabled=False):
             start = start.to(space.basis.dtype)
-            products = _products(space.basis if towards is None else torch.cat([space.basis, towards], dim=1), start)
+            products = inner_products(space.basis if towards is None else torch.cat([space.basis, towards], dim=1), start)
             if squared is None:
                 squared = torch.linalg.vector_norm(start, dim=-1).square()
             gram, slots = space.gram, space.slots
@@ -147,11 +148,13 @@ def weigh_slots(scaled: Float[Tensor, "..."], gate: Float[Tensor, ""] | None, di
     return torch.softmax(scaled, dim=dim) if gate is None else torch.sigmoid(scaled + gate)
 
 
-def _products(basis: Float[Tensor, "batch row dim"], start: Float[Tensor, "#batch item dim"]) -> Tensor:
-    """M x_0 [batch, row, item]; of vectors that the batch shares as one product with all bases."""
-    if len(start) == len(basis):
-        return basis @ start.transpose(1, 2)
-    return (basis.flatten(0, 1) @ start[0].T).unflatten(0, basis.shape[:2])
+def inner_products(
+    rows: Float[Tensor, "batch row dim"], items: Float[Tensor, "#batch item dim"]
+) -> Float[Tensor, "batch row item"]:
+    """Every row times every item of its example; of items that the batch shares as one matrix product."""
+    if len(items) == len(rows):
+        return rows @ items.transpose(1, 2)
+    return (rows.flatten(0, 1) @ items[0].T).unflatten(0, rows.shape[:2])
 
 
 def _scaled(rest: Tensor, factor: Tensor, squared: Tensor, slots: int, hop: int) -> Float[Tensor, "batch slot item"]:
@@ -182,8 +185,8 @@ def cross_cosine(
     with torch.autocast(text.start.device.type, enabled=False):
         by_text, by_image = text.coefficients(), image.coefficients()
         inner = (text.start * image.start).sum(-1)
-        inner = inner + (by_image * _products(image_space.basis, text.start).transpose(1, 2)).sum(-1)
-        inner = inner + (by_text * _products(text_space.basis, image.start).transpose(1, 2)).sum(-1)
+        inner = inner + (by_image * inner_products(image_space.basis, text.start).transpose(1, 2)).sum(-1)
+        inner = inner + (by_text * inner_products(text_space.basis, image.start).transpose(1, 2)).sum(-1)
         between = text_space.basis @ image_space.basis.transpose(1, 2)  # [batch, row, row]
         inner = inner + ((by_text @ between) * by_image).sum(-1)
         return inner / (text.norm * image.norm)

@@ -190,13 +190,6 @@ class ImageEncoder(nn.Module):
         self.features = features
         self.project = nn.Linear(features, dim)
 
-    @torch.no_grad()
-    def start_from(self, whitened: WhitenedImageEncoder) -> None:
-        """Take over the map of a whitening, to be trained from there."""
-        weight = whitened.weight / whitened.deviation
-        self.project.weight.copy_(weight)
-        self.project.bias.copy_(-weight @ whitened.mean)
-
     def forward(self, features: Float[Tensor, "photo feature"]) -> Float[Tensor, "photo dim"]:
         _check_width(features, self.features)
         return self.project(features)

@@ -62,8 +62,9 @@ def batch():
     words, products = TURN_TEXTS.view(-1, TOKENS), PRODUCT_TEXTS.view(-1, TOKENS)
     candidates = torch.arange(BATCH * CANDIDATES).view(BATCH, CANDIDATES)
     candidates = candidates.masked_fill(torch.arange(CANDIDATES) > NEGATIVES[:, None], -1)
+    no_text = torch.zeros(shown.numel(), 1, dtype=torch.long), torch.zeros(shown.numel(), 1, dtype=torch.bool)
     return Batch(
-        Contexts(words, words != 0, shown, TURN_PHOTOS.flatten(0, 2), turns, VALUES, VALUES != 0),
+        Contexts(words, words != 0, shown, TURN_PHOTOS.flatten(0, 2), *no_text, turns, VALUES, VALUES != 0),
         Products(products, products != 0, PRODUCT_PHOTOS.flatten(0, 1), torch.ones(len(products), dtype=torch.bool)),
         candidates,
         (torch.arange(CANDIDATES) == 0).expand(BATCH, -1),

@@ -111,6 +111,7 @@ class BatchBuilder:
             keep,
             torch.from_numpy(shown),
             self.photo_rows(pictures),
+            *self._tokens(self._visible(self.pieces.products[pictures], "product_text")),
             torch.from_numpy(turns),
             values,
             values_keep,

@@ -48,6 +48,8 @@ class Contexts(Movable):
     turn_keep: Bool[Tensor, "turn token"]
     turn_photos: Int[Tensor, "turn photo"]
     photos: UInt8[Tensor, "picture height width 3"] | Float[Tensor, "picture feature"]
+    photo_tokens: Int[Tensor, "picture word"]
+    photo_keep: Bool[Tensor, "picture word"]
     turns: Int[Tensor, "batch context"]
     state_tokens: Int[Tensor, "batch slot piece"]
     state_keep: Bool[Tensor, "batch slot piece"]

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs
 from semantic.batching.shards import Counts, Shard
-from semantic.config.schema import ModelConfig, NaturalInt, Section, TextSource
+from semantic.config.schema import ModelConfig, NaturalInt, PositiveFloat, Section, TextSource
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Batch, Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
@@ -28,6 +28,7 @@ from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.diagnostics import diagnose, signs_of_collapse
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
 from semantic.models.semantic.losses import state_value_loss
+from semantic.models.semantic.pointing import Shown, ShownProducts
 from semantic.models.semantic.scoring import Match, Query, Side, match
 from semantic.models.text_checkpoints import to_unit_deviation
 
@@ -64,6 +65,14 @@ class SemanticConfig(ModelConfig):
     text: TableSource
     image: PhotoSource
     loss: LossConfig
+    gate_learning_rate: PositiveFloat | None = Field(
+        None,
+        description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
+    )
+    pointer: bool = Field(
+        False,
+        description="products already shown, and those like them, are more or less relevant for it, by what is said; off in the paper",
+    )
 
     @property
     def features_file(self) -> str | None:
@@ -85,6 +94,7 @@ class ContextReading:
     image: Float[Tensor, "batch photo_turn dim"]
     evidence: TurnVectors | TurnWords
     photo_share: Float[Tensor, "batch"] | None = None
+    shown: Shown | None = None
 
 
 class StateAwareModel(Model):
@@ -95,6 +105,8 @@ class StateAwareModel(Model):
     """
 
     config: SemanticConfig
+    gates: ClassVar[tuple[str, ...]] = ()
+    """Names of its own parameters that are gates; its modules name theirs."""
     dim: int
     backbone: Backbone | None
     state: StateEncoders
@@ -102,6 +114,7 @@ class StateAwareModel(Model):
     image_interaction: DialogueStateInteraction
     log_scale: nn.Parameter | None
     completion: TextCompletion | None
+    pointer: ShownProducts | None
 
     @property
     @abstractmethod
@@ -276,6 +289,17 @@ class StateAwareModel(Model):
             ),
         )
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Gates may have a learning rate of their own: they are few numbers with far to go. Text completion is trained before,
+        on the catalogue.
+        """
+        named = [getattr(module, name) for module in self.modules() for name in getattr(module, "gates", ())]
+        gates = [gate for gate in named if gate is not None]
+        apart = {id(p) for p in [*gates, *(self.completion.parameters() if self.completion is not None else ())]}
+        others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+        rate = self.config.gate_learning_rate
+        return [{"params": others}, *([{"params": gates, **({} if rate is None else {"lr": rate})}] if gates else [])]
+
     def compilable(self) -> Iterable[nn.Module]:
         return [*super().compilable(), self.text_interaction, self.image_interaction]
 
@@ -283,10 +307,22 @@ class StateAwareModel(Model):
         """The context in the spaces of a state."""
         weight = self.photo_weight(reading)
         text = Side.of(self.text_interaction, state.embeddings, reading.text[:, -1:])
-        return Query(text, Side.of(self.image_interaction, state.embeddings, reading.image[:, -1:]), weight)
+        image = Side.of(self.image_interaction, state.embeddings, reading.image[:, -1:])
+        return Query(text, image, weight, reading.shown)
+
+    def read_shown(self, text: Float[Tensor, "query dim"], contexts: Contexts, words: BatchWords) -> Shown | None:
+        """The products that contexts show, as such; None without the pointer, or where none is shown."""
+        if self.pointer is None or not len(contexts.photo_tokens):
+            return None
+        shown = torch.ones(len(contexts.photo_tokens), dtype=torch.bool, device=text.device)
+        rows = self.read_products(Products(contexts.photo_tokens, contexts.photo_keep, contexts.photos, shown), words)
+        at = contexts.turns.clamp(min=0)
+        places = contexts.turn_photos[at]
+        keep = (places >= 0) & (contexts.turns >= 0).unsqueeze(-1)
+        return self.pointer.read(text, rows, places, keep)
 
     def match(self, query: Query, products: ProductRows) -> Match:
-        return match(query, products, self.text_interaction, self.image_interaction, self.log_scale)
+        return match(query, products, self.text_interaction, self.image_interaction, self.log_scale, self.pointer)
 
     def words(self, batch: Batch | None = None) -> BatchWords:
         """The word table, or the rows of it that a batch needs."""
@@ -295,6 +331,8 @@ class StateAwareModel(Model):
             return BatchWords(table.weight, pad=self.spec.pad)
         contexts, products = batch.contexts, batch.products
         used = [contexts.turn_tokens, contexts.state_tokens, products.tokens, self.state.key_tokens]
+        if self.config.pointer:
+            used.append(contexts.photo_tokens)
         return BatchWords.of(table, *used, *self.other_words())
 
     def other_words(self) -> Sequence[Tensor]:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from semantic.batching.shards import Counts
+from semantic.dst.interaction import inner_products
 from semantic.models.losses import pair_sum
 
 SMALLEST = 1e-12  # under a logarithm
@@ -71,12 +72,12 @@ def contrastive_correlation_loss(
     width = max(1, int(positive.sum(1).max()))
     held, place = positive.to(torch.int8).sort(dim=1, descending=True, stable=True)
     held, place = held[:, :width].bool(), place[:, :width]  # [batch, positive]
-    vectors = [F.normalize(side, dim=-1).expand(len(keep), -1, -1) for side in (text, image)]
-    own = [side.gather(1, place.unsqueeze(-1).expand(-1, -1, side.shape[-1])) for side in vectors]
+    vectors = [F.normalize(side, dim=-1) for side in (text, image)]
+    own = [side[torch.arange(len(side), device=side.device).unsqueeze(1), place] for side in vectors]
     right = scale * (own[0] * own[1]).sum(-1)
     terms = -2 * right
     for asked, offered in ((own[0], vectors[1]), (own[1], vectors[0])):
-        logits = scale * asked @ offered.transpose(1, 2)
+        logits = scale * inner_products(asked, offered)
         terms = terms + logits.masked_fill(~keep.unsqueeze(1), -torch.inf).logsumexp(2)
     found = terms.masked_fill(~held, 0.0).sum(1) / (2 * held.sum(1).clamp(min=1))
     return found.sum() / (counts.examples if counts else max(1, len(keep)))

@@ -6,7 +6,6 @@ Read `Semantic` from top to bottom: what it is made of, then how products and co
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -44,6 +43,7 @@ from semantic.models.semantic.base import (
 )
 from semantic.models.semantic.losses import state_loss
 from semantic.models.semantic.paper_config import PaperConfig
+from semantic.models.semantic.pointing import ShownProducts
 from semantic.models.text_checkpoints import load_contextual, load_tables
 
 
@@ -60,6 +60,7 @@ class Semantic(StateAwareModel):
 
     Config = PaperConfig
     config: PaperConfig
+    gates = ("photo_gate",)
     state: AttentionStates
 
     def __init__(self, config: PaperConfig, spec: InputSpec) -> None:
@@ -85,13 +86,13 @@ class Semantic(StateAwareModel):
             features = self.backbone.features
         self.image: ImageEncoder | WhitenedImageEncoder
         self.image = (WhitenedImageEncoder if image.projection == "whitened" else ImageEncoder)(features, dim)
-        # Guessing words reads standardised features, and a layer that starts as the whitening takes it over.
-        apart = image.projection == "warm" or (config.text.completion and image.projection == "trained")
+        # Guessing words reads standardised features.
+        apart = config.text.completion and image.projection == "trained"
         self.statistics = WhitenedImageEncoder(features, dim) if apart else None
         self.completion: TextCompletion | None = None
         if config.text.completion and spec.catalogue_words:
             self.completion = TextCompletion(spec.catalogue_words, spec.vocabulary, features)
-        by_selection = image.context != "attention"
+        by_selection = image.context == "selection"
         self.photo_attention = self._attention() if config.photos == "attention" and not by_selection else None
         self.photo_pool = None if by_selection else Pool(config.pooling, dim)
 
@@ -119,6 +120,7 @@ class Semantic(StateAwareModel):
         self.text_interaction = self._interaction(config.interaction.text_start)
         self.image_interaction = self._interaction(config.interaction.image_start)
         self.log_scale = log_scale(config.loss.ranking)
+        self.pointer = ShownProducts(dim, spec.context_turns) if config.pointer else None
 
     def _attention(self, layers: int | None = None) -> Attention:
         c = self.config
@@ -152,25 +154,6 @@ class Semantic(StateAwareModel):
     @property
     def whitening(self) -> WhitenedImageEncoder | None:
         return self.image if isinstance(self.image, WhitenedImageEncoder) else self.statistics
-
-    def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
-        super().fit_catalogue(builder, seed, advance)
-        if self.config.image.projection == "warm" and isinstance(self.image, ImageEncoder):
-            assert self.statistics is not None
-            self.image.start_from(self.statistics)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Gates, positions and sinks may have a learning rate of their own; text completion is trained before, on the catalogue."""
-        rate = self.config.gate_learning_rate
-        reader, photos = self.state.student.predictor, self.context_image
-        gates = [g for g in (self.photo_gate, self.text_interaction.gate, self.image_interaction.gate) if g is not None]
-        gates += [photos.photo_position, photos.sink] if isinstance(photos, PhotoSelection) else []
-        gates += [reader.position, reader.unset] if isinstance(reader, WordReader) else []
-        apart = {id(gate) for gate in gates} | (
-            {id(p) for p in self.completion.parameters()} if self.completion else set()
-        )
-        others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
-        return [{"params": others}, *([{"params": gates, **({} if rate is None else {"lr": rate})}] if gates else [])]
 
     @property
     def word_table(self) -> nn.Embedding:
@@ -212,18 +195,15 @@ class Semantic(StateAwareModel):
         photos, shown = self.shown_photos(contexts, self.image)
         at, share = contexts.turns.clamp(min=0), None
         if isinstance(self.context_image, PhotoSelection):
-            last = c_text[:, -1]
-            selected, share = self.context_image.select(last, photos[at], shown[at] & keep.unsqueeze(-1))
-            if self.config.image.context == "text_and_selection":
-                selected, share = last + last.norm(dim=-1, keepdim=True) * selected, torch.ones_like(share)
+            selected, share = self.context_image.select(c_text[:, -1], photos[at], shown[at] & keep.unsqueeze(-1))
             c_image = selected.unsqueeze(1)
         else:
             images, _ = context_turns(contexts, self._pool_photos(photos, shown))
             c_image = self.context_image(c_text, images, keep)
+        evidence: TurnVectors | TurnWords = TurnVectors(c_text + c_image, keep)
         if isinstance(self.state.student.predictor, WordReader):
-            said = TurnWords(tokens[at], token_keep[at] & keep.unsqueeze(-1), vectors[at])
-            return ContextReading(c_text, c_image, said, share)
-        return ContextReading(c_text, c_image, TurnVectors(c_text + c_image, keep), share)
+            evidence = TurnWords(tokens[at], token_keep[at] & keep.unsqueeze(-1), vectors[at])
+        return ContextReading(c_text, c_image, evidence, share, self.read_shown(c_text[:, -1], contexts, words))
 
     def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"] | None:
         if self.photo_gate is None or reading.photo_share is None:

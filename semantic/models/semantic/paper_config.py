@@ -43,15 +43,13 @@ class ImageConfig(PhotoSource):
     batch_norm: Literal["train", "eval"] = Field(
         "eval", description="BatchNorm in training: by running statistics, or by the batch's (released)"
     )
-    projection: Literal["trained", "warm", "whitened"] = Field(
-        "trained",
-        description="v: a trained layer over the features (paper), one that starts as the catalogue's PCA whitening, or this "
-        "whitening itself",
+    projection: Literal["trained", "whitened"] = Field(
+        "trained", description="v: a trained layer over the features (paper), or the catalogue's PCA whitening of them"
     )
-    context: Literal["attention", "selection", "text_and_selection"] = Field(
+    context: Literal["attention", "selection"] = Field(
         "attention",
-        description="C_V: CrossAttn(C_T, V) of pooled turns (paper); the shown photos that c_T selects, one by one, whose cosine is "
-        "then weighed by the attention that they get; or c_T and these photos, for photos that lie near their texts",
+        description="C_V: CrossAttn(C_T, V) of pooled turns (paper), or the shown photos that c_T selects, one by one, whose cosine is "
+        "then weighed by the attention that they get",
     )
 
     @model_validator(mode="after")
@@ -130,10 +128,6 @@ class PaperConfig(SemanticConfig):
         "updated",
         description="what self-attention layers after the first attend to: the layer before, or the stack's input (released)",
     )
-    gate_learning_rate: PositiveFloat | None = Field(
-        None,
-        description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
-    )
     pooling: Literal["sum", "leaky_sum", "mean", "attentive"] = Field(
         "sum",
         description="word pieces (photos) of a turn into one vector: sum (paper), LeakyReLU of it (released), others",
@@ -179,6 +173,7 @@ class PaperConfig(SemanticConfig):
                 "start": "identity",
                 "pooling": "attentive",
                 "turn_positions": True,
+                "pointer": True,
                 "gate_learning_rate": 2e-2,
                 "text": {"table_scale": "unit"},
                 "image": {"frozen": True},

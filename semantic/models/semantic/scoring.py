@@ -1,9 +1,9 @@
 """How a query is compared with products: cosines of vectors that the dialogue state has changed. Sections 3.2 and 3.3.
 
-    f = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV)),      w = 1 in the paper
+    f = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV) + r(p)),      w = 1 and r = 0 in the paper
 
 x_C and x_P are the base vectors of context and product after the K hops of the Dialogue State Interaction, text and image
-each in its own state space.
+each in its own state space; r is what the products already shown add (`pointing.ShownProducts`).
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from semantic.dst.interaction import DialogueStateInteraction, Enhanced, StateSpace, cosine, cross_cosine
 from semantic.models.interface import ProductRows
+from semantic.models.semantic.pointing import Shown, ShownProducts
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Query:
-    """What products are compared with: both modalities, and the weight w of the photo cosine (None: one)."""
+    """What products are compared with: both modalities, the weight w of the photo cosine (None: one), and the products shown
+    (None: they count no further).
+    """
 
     text: Side
     image: Side
     photo_weight: Float[Tensor, "batch"] | None
+    shown: Shown | None = None
 
 
 @runtime_checkable
@@ -156,6 +160,7 @@ def match(
     text_interaction: DialogueStateInteraction,
     image_interaction: DialogueStateInteraction,
     log_scale: Float[Tensor, ""] | None = None,
+    pointer: ShownProducts | None = None,
 ) -> Match:
     """Compare queries with products whose rows are [p_T, p_V]."""
     known = (None, None) if products.squared_norms is None else products.squared_norms.unbind(2)
@@ -165,4 +170,7 @@ def match(
     photo = cosine(query.image.norm, image)
     if query.photo_weight is not None:
         photo = photo * query.photo_weight.unsqueeze(1)
-    return Match(query, text, image, cosine(query.text.norm, text) + photo, log_scale)
+    cosines = cosine(query.text.norm, text) + photo
+    if pointer is not None and query.shown is not None:
+        cosines = cosines + pointer(query.shown, products)
+    return Match(query, text, image, cosines, log_scale)

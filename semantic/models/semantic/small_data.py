@@ -12,7 +12,7 @@ vectors are the paper's, and what surrounds them is not:
 """
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,7 @@ from semantic.models.semantic.base import (
     context_turns,
 )
 from semantic.models.semantic.joint import LossConfig
+from semantic.models.semantic.pointing import ShownProducts
 from semantic.models.text_checkpoints import load_tables
 
 
@@ -78,10 +79,6 @@ class SmallDataConfig(SemanticConfig):
     dim: Width = Field(384, description="D_out; with a text checkpoint its width")
     dropout: Share = Field(0.1, description="of a text's vector")
     state_scale: PositiveFloat = Field(0.3, description="S = state_scale (key weight K + V)")
-    gate_learning_rate: PositiveFloat | None = Field(
-        None,
-        description="of gates, positions and sinks, which are few numbers with far to go; null: training.learning_rate",
-    )
     text: BagConfig = BagConfig()
     image: PhotoSource = PhotoSource()
     interaction: InteractionConfig = InteractionConfig()
@@ -93,6 +90,7 @@ class SmallDataSemantic(StateAwareModel):
 
     Config = SmallDataConfig
     config: SmallDataConfig
+    gates = ("photo_gate",)
     state: ValueStates
 
     def __init__(self, config: SmallDataConfig, spec: InputSpec) -> None:
@@ -122,6 +120,7 @@ class SmallDataSemantic(StateAwareModel):
         self.image_interaction = self._interaction("zero")
         self.photo_gate = nn.Parameter(torch.tensor(2.0))
         self.log_scale = log_scale(config.loss.ranking)
+        self.pointer = ShownProducts(dim, spec.context_turns) if config.pointer else None
 
     def _interaction(self, start: str) -> DialogueStateInteraction:
         c = self.config.interaction
@@ -137,15 +136,6 @@ class SmallDataSemantic(StateAwareModel):
     @property
     def whitening(self) -> WhitenedImageEncoder:
         return self.image
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Gates have a learning rate of their own; text completion is trained before, on the catalogue."""
-        gates = [self.photo_gate, self.context.photo_position, self.context.sink]
-        gates += [self.state.student.position, self.state.student.unset]
-        apart = {id(p) for p in [*gates, *(self.completion.parameters() if self.completion is not None else ())]}
-        others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
-        rate = self.config.gate_learning_rate
-        return [{"params": others}, {"params": gates, **({} if rate is None else {"lr": rate})}]
 
     @property
     def word_table(self) -> nn.Embedding:
@@ -164,7 +154,7 @@ class SmallDataSemantic(StateAwareModel):
         at = contexts.turns.clamp(min=0)
         text, image, share = self.context(texts, keep, photos[at], shown[at] & keep.unsqueeze(-1))
         said = TurnWords(contexts.turn_tokens[at], contexts.turn_keep[at] & keep.unsqueeze(-1))
-        return ContextReading(text.unsqueeze(1), image.unsqueeze(1), said, share)
+        return ContextReading(text.unsqueeze(1), image.unsqueeze(1), said, share, self.read_shown(text, contexts, words))
 
     def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"]:
         assert reading.photo_share is not None

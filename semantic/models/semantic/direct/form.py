@@ -9,7 +9,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from semantic.batching.shards import Shard
@@ -19,7 +19,7 @@ from semantic.encoders.masking import masked_mean
 from semantic.encoders.words import BatchWords
 from semantic.models.interface import DirectForm, Loss
 from semantic.models.semantic.base import StateAwareModel
-from semantic.models.semantic.direct.layers import cosine, interact
+from semantic.models.semantic.direct.layers import ShownPlace, cosine, interact, point
 from semantic.models.semantic.direct.layout import FullBatch, lay_out
 from semantic.models.semantic.joint import joint_loss, student_loss
 
@@ -65,9 +65,13 @@ class SemanticDirectForm(DirectForm):
 
     @abstractmethod
     def product(
-        self, batch: FullBatch, candidate: int
+        self,
+        tokens: Int[Tensor, "batch token"],
+        keep: Bool[Tensor, "batch token"],
+        photos: Tensor,
+        has_photo: Bool[Tensor, "batch"],
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
-        """p_T and p_V of every example's candidate number `candidate`."""
+        """p_T and p_V of one product an example, from its text and its photo (or features)."""
 
     @abstractmethod
     def teacher_state(self, batch: FullBatch) -> DialogueState:
@@ -99,17 +103,23 @@ class SemanticDirectForm(DirectForm):
             for s in embeddings
         ]
         found: list[list[tuple[Tensor, ...]]] = [[] for _ in states]
+        shown = [] if model.pointer is None else self.shown_products(batch)
         for candidate in range(batch.product_tokens.shape[1]):
-            text, image = self.product(batch, candidate)
+            text, image = self.product(
+                batch.product_tokens[:, candidate],
+                batch.product_keep[:, candidate],
+                batch.product_photos[:, candidate],
+                batch.has_photo[:, candidate],
+            )
+            pointed = point(model.pointer, context.text, shown, (text, image)) if model.pointer is not None else 0.0
             for state, (own_text, own_image), rows in zip(embeddings, contexts, found, strict=True):
                 x_text, a_text = interact(model.text_interaction, text, state)
                 x_image, a_image = interact(model.image_interaction, image, state)
                 photo = cosine(own_image[0], x_image)
                 if context.photo_weight is not None:
                     photo = photo * context.photo_weight
-                rows.append(
-                    (cosine(own_text[0], x_text) + photo, a_text, a_image, cosine(x_text, x_image), text, image)
-                )
+                total = cosine(own_text[0], x_text) + photo + pointed
+                rows.append((total, a_text, a_image, cosine(x_text, x_image), text, image))
         return [
             self._match(own_text[1], own_image[1], rows)
             for (own_text, own_image), rows in zip(contexts, found, strict=True)
@@ -134,6 +144,22 @@ class SemanticDirectForm(DirectForm):
             image_start,
             gated,
         )
+
+    def shown_products(self, batch: FullBatch) -> list[ShownPlace]:
+        """Every place for a photo, one after another, encoded as a product."""
+        turns, photos = batch.photo_keep.shape[1:]
+        places = []
+        for turn in range(turns):
+            for photo in range(photos):
+                there = batch.photo_keep[:, turn, photo]
+                text, image = self.product(
+                    batch.shown_tokens[:, turn, photo],
+                    batch.shown_keep[:, turn, photo],
+                    batch.turn_photos[:, turn, photo],
+                    torch.ones_like(there),
+                )
+                places.append(ShownPlace(text, image, there, turn - turns))
+        return places
 
     def gold_values(self, batch: FullBatch) -> SlotValues:
         """The mean of the words of each slot's gold value, zero for "none"."""

@@ -1,6 +1,7 @@
 """Attention, pooling, reading of values, selection of photos and interaction by their definitions, on a model's weights."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from semantic.encoders.attention import Attention, AttentionLayer
 from semantic.encoders.context import PhotoSelection
 from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
 from semantic.encoders.pooling import Pool
+from semantic.models.semantic.pointing import ShownProducts
 
 
 def attend(
@@ -96,6 +98,33 @@ def select_photos(
     places = torch.cat([keep.flatten(1), torch.ones_like(sink, dtype=torch.bool)], dim=1)
     shares = masked_softmax(torch.cat([near, sink], dim=1), places)[:, :-1]
     return (shares.unsqueeze(-1) * photos).sum(1), shares.sum(1)
+
+
+@dataclass(frozen=True)
+class ShownPlace:
+    """One place for a shown product in every example: its vectors, where there is one, and its turn, counted from the last (-1)."""
+
+    text: Float[Tensor, "batch dim"]
+    image: Float[Tensor, "batch dim"]
+    there: Bool[Tensor, "batch"]
+    turn: int
+
+
+def point(
+    pointer: ShownProducts,
+    context: Float[Tensor, "batch dim"],
+    shown: list[ShownPlace],
+    product: tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]],
+) -> Float[Tensor, "batch"]:
+    """r of one product an example, as `ShownProducts` defines it."""
+    total = torch.zeros_like(context[:, 0])
+    said = (context * pointer.query).sum(-1) / math.sqrt(context.shape[-1])
+    for place in shown:
+        weight = pointer.bias + pointer.position[place.turn] + said + pointer.near * cosine(context, place.text)
+        like = cosine(product[0], place.text) + cosine(product[1], place.image)
+        like = torch.exp(pointer.log_sharpness.exp() * (like - 2) / 2)
+        total = total + (weight * like).masked_fill(~place.there, 0.0)
+    return total
 
 
 def interact(

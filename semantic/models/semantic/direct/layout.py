@@ -21,6 +21,8 @@ class FullBatch:
     turn_keep: Bool[Tensor, "batch turn token"]
     turn_photos: UInt8[Tensor, "batch turn photo height width 3"] | Float[Tensor, "batch turn photo feature"]
     photo_keep: Bool[Tensor, "batch turn photo"]
+    shown_tokens: Int[Tensor, "batch turn photo product_token"]
+    shown_keep: Bool[Tensor, "batch turn photo product_token"]
     turn_real: Bool[Tensor, "batch turn"]
     state_tokens: Int[Tensor, "batch slot piece"]
     state_keep: Bool[Tensor, "batch slot piece"]
@@ -48,8 +50,10 @@ def lay_out(batch: Batch, spec: InputSpec) -> FullBatch:
     return FullBatch(
         _right_padded(contexts.turn_tokens[at], spec.turn_tokens, spec.pad),
         _right_padded(keep, spec.turn_tokens, False),
-        _pictures(contexts.photos, shown),
+        _written_out(contexts.photos, shown),
         shown != NONE,
+        _written_out(_right_padded(contexts.photo_tokens, spec.product_tokens, spec.pad), shown),
+        _written_out(_right_padded(contexts.photo_keep, spec.product_tokens, False), shown),
         real,
         contexts.state_tokens,
         contexts.state_keep,
@@ -60,12 +64,12 @@ def lay_out(batch: Batch, spec: InputSpec) -> FullBatch:
     )
 
 
-def _pictures(photos: Tensor, shown: Int[Tensor, "*place"]) -> Tensor:
-    """`photos[shown]`, zeros where `shown` is NONE."""
-    if not len(photos):
-        return photos.new_zeros(*shown.shape, *photos.shape[1:])
-    empty = (shown == NONE).view(*shown.shape, *[1] * (photos.dim() - 1))
-    return photos[shown.clamp(min=0)].masked_fill(empty, 0)
+def _written_out(rows: Tensor, shown: Int[Tensor, "*place"]) -> Tensor:
+    """`rows[shown]`, zeros where `shown` is NONE."""
+    if not len(rows):
+        return rows.new_zeros(*shown.shape, *rows.shape[1:])
+    empty = (shown == NONE).view(*shown.shape, *[1] * (rows.dim() - 1))
+    return rows[shown.clamp(min=0)].masked_fill(empty, 0)
 
 
 def _right_padded(x: Tensor, length: int, filler: int | bool) -> Tensor:

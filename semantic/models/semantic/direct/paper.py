@@ -34,10 +34,7 @@ class PaperDirectForm(SemanticDirectForm):
         selection, weight = model.context_image, None
         if isinstance(selection, PhotoSelection):
             assert model.photo_gate is not None
-            last = c_text[:, -1]
-            image, share = select_photos(selection, last, torch.stack(photos, dim=1), batch.photo_keep)
-            if model.config.image.context == "text_and_selection":
-                image, share = last + last.norm(dim=-1, keepdim=True) * image, torch.ones_like(share)
+            image, share = select_photos(selection, c_text[:, -1], torch.stack(photos, dim=1), batch.photo_keep)
             weight, c_image = model.photo_gate * share, image.unsqueeze(1)
         else:
             images = torch.stack([self._pool_photos(photos[t], batch.photo_keep[:, t]) for t in turns], dim=1)
@@ -46,25 +43,20 @@ class PaperDirectForm(SemanticDirectForm):
         return DirectContext(c_text[:, -1], c_image[:, -1], state, weight)
 
     def product(
-        self, batch: FullBatch, candidate: int
+        self, tokens: Tensor, keep: Tensor, photos: Tensor, has_photo: Tensor
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         model = self.model
-        text = self._text(model.product_text, batch.product_tokens[:, candidate], batch.product_keep[:, candidate])
-        features = model.image_features(batch.product_photos[:, candidate])
+        text = self._text(model.product_text, tokens, keep)
+        features = model.image_features(photos)
         if model.completion is not None:
-            text = self._completed(batch, candidate, text, features)
+            text = self._completed(tokens, keep, text, model.standard_features(features, has_photo))
         photo = model.image(features).unsqueeze(1)
-        return text, self._pool_photos(photo, batch.has_photo[:, candidate].unsqueeze(1))
+        return text, self._pool_photos(photo, has_photo.unsqueeze(1))
 
-    def _completed(
-        self, batch: FullBatch, candidate: int, text: Tensor, features: Tensor
-    ) -> Float[Tensor, "batch dim"]:
+    def _completed(self, tokens: Tensor, keep: Tensor, text: Tensor, features: Tensor) -> Float[Tensor, "batch dim"]:
         model, completion = self.model, self.model.completion
         assert completion is not None
-        tokens, keep = batch.product_tokens[:, candidate], batch.product_keep[:, candidate]
-        guessed = completion(
-            completion.present(tokens, keep), model.standard_features(features, batch.has_photo[:, candidate])
-        )
+        guessed = completion(completion.present(tokens, keep), features)
         added = (guessed.unsqueeze(-1) * self.words(completion.words)).sum(1)
         if model.config.pooling in ("sum", "leaky_sum"):
             return text + added

@@ -38,12 +38,10 @@ class SmallDataDirectForm(SemanticDirectForm):
         return DirectContext(text, image, state, model.photo_gate * share)
 
     def product(
-        self, batch: FullBatch, candidate: int
+        self, tokens: Tensor, keep: Tensor, photos: Tensor, has_photo: Tensor
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         model = self.model
-        tokens, keep = batch.product_tokens[:, candidate], batch.product_keep[:, candidate]
-        has_photo = batch.has_photo[:, candidate]
-        features = model.image_features(batch.product_photos[:, candidate])
+        features = model.image_features(photos)
         guessed = None
         if model.completion is not None:
             guessed = model.completion(
