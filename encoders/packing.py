@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -13,9 +14,15 @@ SMALLEST = 32
 
 
 def by_length(
-    encode: Callable[[Tensor, Tensor], Tensor], x: Tensor, keep: Bool[Tensor, "row item"], like: Float[Tensor, "*any"]
-) -> Float[Tensor, "row dim"]:
-    """encode(x, keep) of each row, with x [row, item, ...] cut to the longest row of its group.
+    encode: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    keep: Bool[Tensor, "row item"],
+    like: Float[Tensor, "*any"],
+    *,
+    items: bool = False,
+) -> Float[Tensor, "row *item dim"]:
+    """encode(x, keep) of each row, with x [row, item, ...] cut to the longest row of its group: a vector a row, or with `items` a
+    vector for each item, where those cut off are zeros.
 
     A row with nothing kept gives zeros. `encode` must treat each row by itself and ignore items where `keep` is False.
     Rows are sorted by their last kept item and divided into at most GROUPS groups of equal size. Where nothing is kept in
@@ -26,12 +33,13 @@ def by_length(
     lengths = ends[order].tolist()
     empty = lengths.count(0)
     if empty == len(lengths):
-        return like.new_zeros(len(keep), like.shape[-1])
+        return like.new_zeros(*(keep.shape if items else keep.shape[:1]), like.shape[-1])
     size = max(SMALLEST, -(-(len(lengths) - empty) // GROUPS))
     encoded = []
     for start in range(empty, len(lengths), size):
         rows = order[start : start + size]
         longest = lengths[min(start + size, len(lengths)) - 1]
-        encoded.append(encode(x[rows, :longest], keep[rows, :longest]))
+        group = encode(x[rows, :longest], keep[rows, :longest])
+        encoded.append(F.pad(group, (0, 0, 0, keep.shape[1] - longest)) if items else group)
     found = torch.cat(encoded)
-    return found.new_zeros(len(keep), found.shape[-1]).index_copy(0, order[empty:], found)
+    return found.new_zeros(len(keep), *found.shape[1:]).index_copy(0, order[empty:], found)

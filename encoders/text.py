@@ -52,7 +52,7 @@ class TextEncoder(nn.Module):
         self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
     ) -> Float[Tensor, "text dim"]:
         def encode(tokens: Tensor, keep: Tensor) -> Tensor:
-            return self.pool(self.words_in_context(vocabulary, tokens, keep), keep)
+            return self.pool(self._encode(vocabulary, tokens, keep), keep)
 
         return by_length(encode, tokens, keep, vocabulary.table)
 
@@ -60,4 +60,7 @@ class TextEncoder(nn.Module):
         self, vocabulary: BatchWords, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]
     ) -> Float[Tensor, "text token dim"]:
         """Attn(words), a vector for each word; what stands where `keep` is False means nothing."""
+        return by_length(lambda t, k: self._encode(vocabulary, t, k), tokens, keep, vocabulary.table, items=True)
+
+    def _encode(self, vocabulary: BatchWords, tokens: Tensor, keep: Tensor) -> Float[Tensor, "text token dim"]:
         return self.attention(self.words(vocabulary, tokens, keep), keep=keep)

@@ -104,6 +104,16 @@ def test_contexts_are_the_turns_before_the_recommendation(shop, pieces, build, d
     assert set(pictures) == {p for turn in distinct for p in naive_photos(shop, turn, photos_per_turn)}
 
 
+def test_beside_each_photo_stands_the_text_of_its_product(shop, pieces, build):
+    contexts = build().contexts(np.arange(len(shop.example_turns)))
+    pictures = [int(photo[0]) for photo in contexts.photos]
+
+    assert len(pictures) > 1
+    assert [real(*pair) for pair in zip(contexts.photo_tokens, contexts.photo_keep, strict=True)] == [
+        written(pieces.products[product]) for product in pictures
+    ]
+
+
 def test_no_context_holds_the_recommendation_or_what_follows(shop, build):
     rows = np.arange(len(shop.example_turns))
     for row, turns in zip(rows, read(build(7).contexts(rows)), strict=True):
@@ -172,6 +182,8 @@ def test_what_is_hidden_is_in_no_batch_and_all_else_is_as_before(shop, pieces, f
         return shown[0]
 
     def has_words(batch: Batch) -> bool:
+        if len(batch.contexts.photos):  # hidden texts are those of shown products too
+            assert batch.contexts.photo_keep.any() == batch.products.keep.any()
         return bool(batch.products.keep.any())
 
     parts = {"photos": has_photos, "product_text": has_words, "dialogue_text": has_turns}

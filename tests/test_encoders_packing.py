@@ -91,6 +91,25 @@ def test_vectors_and_gradients_are_those_of_everything_at_once(keep: Tensor, sma
 
 @settings(max_examples=60, deadline=None)
 @given(keep=keeps(), smallest=st.integers(1, 5))
+def test_vectors_of_items_are_those_of_everything_at_once(keep: Tensor, smallest: int) -> None:
+    """A running sum: an item's vector depends on those before it. Behind a row's last kept item there are zeros."""
+    weight = formula((WIDTH, OUT), 5)
+
+    def running(some: Tensor, kept: Tensor) -> Tensor:
+        return (some.masked_fill(~kept.unsqueeze(-1), 0.0) @ weight).cumsum(1)
+
+    with mock.patch.object(packing, "SMALLEST", smallest):
+        found = by_length(running, items(keep), keep, LIKE, items=True)
+
+    assert found.shape == (*keep.shape, OUT)
+    torch.testing.assert_close(found[keep], running(items(keep), keep)[keep], **EXACT)
+    longest = max(ends(keep))
+    assert not found[:, longest:].any()
+    assert not found[~keep.any(1)].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(keep=keeps(), smallest=st.integers(1, 5))
 def test_no_group_holds_an_empty_row_or_a_column_behind_its_longest(keep: Tensor, smallest: int) -> None:
     spy = Spy()
     with mock.patch.object(packing, "SMALLEST", smallest):

@@ -76,8 +76,9 @@ class Semantic(StateAwareModel):
             nn.init.zeros_(words.positions.weight)
         self.turn_text = TextEncoder(words, self._attention(config.text.layers), Pool(config.pooling, dim))
         self.product_text = self.turn_text
-        if config.text.product_encoder == "separate":
-            self.product_text = TextEncoder(words, self._attention(config.text.layers), Pool(config.pooling, dim))
+        if config.text.product_encoder != "shared":
+            layers = 0 if config.text.product_encoder == "pooled" else config.text.layers
+            self.product_text = TextEncoder(words, self._attention(layers), Pool(config.pooling, dim))
 
         features, image = spec.image_features, config.image
         self.backbone: Backbone | None = None
@@ -117,8 +118,8 @@ class Semantic(StateAwareModel):
             pad=spec.pad,
             key_weight=config.state.key_weight,
         )
-        self.text_interaction = self._interaction(config.interaction.text_start)
-        self.image_interaction = self._interaction(config.interaction.image_start)
+        self.text_interaction = self._interaction("text", config.interaction.text_start)
+        self.image_interaction = self._interaction("image", config.interaction.image_start)
         self.log_scale = log_scale(config.loss.ranking)
         self.pointer = ShownProducts(dim, spec.context_turns) if config.pointer else None
 
@@ -127,11 +128,11 @@ class Semantic(StateAwareModel):
         layers = c.layers if layers is None else layers
         return Attention(c.dim, c.heads, c.inner or c.dim, layers, c.dropout, c.memory, c.norm, c.start)
 
-    def _interaction(self, start: str) -> DialogueStateInteraction:
+    def _interaction(self, side: str, start: str) -> DialogueStateInteraction:
         c = self.config.interaction
         return DialogueStateInteraction(
             self.dim,
-            c.hops,
+            c.hops if c.sides in ("both", side) else 0,
             affine=c.map == "affine",
             temperature=c.temperature,
             start=start,

@@ -21,8 +21,9 @@ class TextConfig(TableSource):
         "tables", description="BERT's word and position tables (paper), or the checkpoint's whole encoder"
     )
     layers: Depth | None = Field(None, description="attention layers over word pieces; null: model.layers")
-    product_encoder: Literal["shared", "separate"] = Field(
-        "shared", description="product texts: the turns' encoder (paper), or weights of their own (released)"
+    product_encoder: Literal["shared", "separate", "pooled"] = Field(
+        "shared",
+        description="product texts: the turns' encoder (paper), weights of their own (released), or the words pooled without layers",
     )
 
     @model_validator(mode="after")
@@ -78,6 +79,9 @@ class InteractionConfig(Section):
     """Dialogue State Interaction."""
 
     hops: Depth = Field(3, description="K")
+    sides: Literal["both", "text", "image"] = Field(
+        "both", description="the vectors that take in the state: of texts and photos, or of one of them, the other with K = 0"
+    )
     map: Literal["linear", "affine"] = Field(
         "linear", description="W of a hop: without (paper) or with a bias (released)"
     )
@@ -175,7 +179,7 @@ class PaperConfig(SemanticConfig):
                 "turn_positions": True,
                 "pointer": True,
                 "gate_learning_rate": 2e-2,
-                "text": {"table_scale": "unit"},
+                "text": {"table_scale": "unit", "product_encoder": "pooled"},
                 "image": {"frozen": True},
                 "state": {"evidence": "words", "attention": "shared", "key_weight": 0.3},
                 "interaction": {
