@@ -123,7 +123,9 @@ class DialogueStateInteraction(nn.Module):
         """
         with torch.autocast(start.device.type, enabled=False):
             start = start.to(space.basis.dtype)
-            products = inner_products(space.basis if towards is None else torch.cat([space.basis, towards], dim=1), start)
+            products = inner_products(
+                space.basis if towards is None else torch.cat([space.basis, towards], dim=1), start
+            )
             if squared is None:
                 squared = torch.linalg.vector_norm(start, dim=-1).square()
             gram, slots = space.gram, space.slots

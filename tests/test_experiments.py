@@ -24,16 +24,24 @@ BASES = (
     "quickstart_stateless",
     "simmc2_fashion",
     "simmc2_fashion_stateless",
+    "simmc2_fashion_tuned",
+    "simmc2_fashion_tuned_stateless",
     "simmc_paper",
+    "simulated",
+    "simulated_bag",
+    "simulated_paper",
 )
 """Experiments of one run."""
 STUDIES = {
     "alpha": 5 * 5,
+    "changes": 20 * 3,
+    "collapse": 9,
     "components": 9 * 5,
     "label_ratio": 7 * 5,
     "loss_ablation": 8 * 5,
     "mmd_v3": 5,
     "mmd_v3_to_v2": 5,
+    "parts": 11 * 5,
     "simmc": 5,
     "unlabelled_size": 7 * 3,
 }

@@ -31,7 +31,11 @@ def pointer():
 
 
 def inputs():
-    texts, pictures, rows = formula((QUERIES, DIM), 3), formula((5, 2, DIM), 5), formula((QUERIES, CANDIDATES, 2, DIM), 7)
+    texts, pictures, rows = (
+        formula((QUERIES, DIM), 3),
+        formula((5, 2, DIM), 5),
+        formula((QUERIES, CANDIDATES, 2, DIM), 7),
+    )
     return tuple(tensor.requires_grad_() for tensor in (texts, pictures, rows))
 
 
@@ -118,7 +122,9 @@ def test_a_model_learns_to_draw_to_what_was_shown_or_away(sign):
     shown = torch.zeros_like(before, dtype=torch.bool)
     for query, turns in enumerate(batch.contexts.turns.tolist()):
         photos = {p for turn in turns if turn >= 0 for p in batch.contexts.turn_photos[turn].tolist() if p >= 0}
-        shown[query] = torch.tensor([bool((batch.contexts.photos[[*photos]] == own).all(-1).any()) for own in batch.products.photos])
+        shown[query] = torch.tensor(
+            [bool((batch.contexts.photos[[*photos]] == own).all(-1).any()) for own in batch.products.photos]
+        )
     assert shown.any()
     assert not shown.all()
     optimizer = torch.optim.Adam(model.pointer.parameters(), lr=0.1)

@@ -4,7 +4,6 @@ Read `Semantic` from top to bottom: what it is made of, then how products and co
 `paper_config`, scoring and the joint loss in `base`, the state encoders in `semantic.dst.state`.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs, InputSpec
 from semantic.batching.shards import Shard
-from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import (

@@ -80,7 +80,8 @@ class InteractionConfig(Section):
 
     hops: Depth = Field(3, description="K")
     sides: Literal["both", "text", "image"] = Field(
-        "both", description="the vectors that take in the state: of texts and photos, or of one of them, the other with K = 0"
+        "both",
+        description="the vectors that take in the state: of texts and photos, or of one of them, the other with K = 0",
     )
     map: Literal["linear", "affine"] = Field(
         "linear", description="W of a hop: without (paper) or with a bias (released)"

@@ -154,7 +154,9 @@ class SmallDataSemantic(StateAwareModel):
         at = contexts.turns.clamp(min=0)
         text, image, share = self.context(texts, keep, photos[at], shown[at] & keep.unsqueeze(-1))
         said = TurnWords(contexts.turn_tokens[at], contexts.turn_keep[at] & keep.unsqueeze(-1))
-        return ContextReading(text.unsqueeze(1), image.unsqueeze(1), said, share, self.read_shown(text, contexts, words))
+        return ContextReading(
+            text.unsqueeze(1), image.unsqueeze(1), said, share, self.read_shown(text, contexts, words)
+        )
 
     def photo_weight(self, reading: ContextReading) -> Float[Tensor, "batch"]:
         assert reading.photo_share is not None
