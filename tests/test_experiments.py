@@ -46,6 +46,8 @@ STUDIES = {
     "unlabelled_size": 7 * 3,
 }
 """Experiments of several runs -> how many, on their own base."""
+OTHER_DATA = {"changes": "simmc2_fashion_tuned_stateless", "collapse": "simmc_paper"}
+"""A base of real dialogues for studies of fields that the method for small data has not, or of a preset."""
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_a_base_is_one_run(repository, name):
 @pytest.mark.parametrize(("name", "runs"), STUDIES.items())
 def test_a_study_expands_on_every_base(name, runs):
     assert len(load_sweep(name).cells) == runs
-    for base in ("quickstart_stateless", "simmc2_fashion_stateless", "mmd_v2"):
+    for base in ("quickstart_stateless", OTHER_DATA.get(name, "simmc2_fashion_stateless"), "mmd_v2"):
         sweep = load_sweep(name, [f"base={base}"])
         assert sweep.name == f"{name}.{base}"
         assert {cell.config.data.store for cell in sweep.cells} == {load_config(base).data.store}
