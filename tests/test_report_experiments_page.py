@@ -37,7 +37,7 @@ def test_the_page_has_table_figure_tests_changes_curves_and_cost(result, tmp_pat
         "Published values (a paper): other data than ours",
         "What each row changes",
         "data.share",
-        "Terms of the loss, share=0.1",
+        "Losses and diagnostics, share=0.1",
         "2 min 0 s",
         "6 min 0 s in all on a cpu, 2 cores.",
         "A note.",

@@ -71,7 +71,7 @@ def test_the_files_carry_titles_and_a_legend(tmp_path):
         "loss_terms@demo@paper.svg",
     ]
     assert {"epoch", "validation NDCG@5, per cent", "demo/best", "demo/paper"} <= set(words(files[0]))
-    assert {"Terms of the loss by epoch, demo/best", "loss", "state mse"} <= set(words(files[2]))
+    assert {"Losses and diagnostics by epoch, demo/best", "loss", "state mse"} <= set(words(files[2]))
 
 
 def test_names_with_signs_of_matplotlib_and_svg_stand_as_they_are(tmp_path):
@@ -80,7 +80,7 @@ def test_names_with_signs_of_matplotlib_and_svg_stand_as_they_are(tmp_path):
     files = write_figures({name: by_variant(tmp_path / "runs")["demo/best"]}, tmp_path / "figures")
     assert all(file.parent == tmp_path / "figures" for file in files)
     assert name in words(files[0])
-    assert f"Terms of the loss by epoch, {name}" in words(files[2])
+    assert f"Losses and diagnostics by epoch, {name}" in words(files[2])
 
 
 def test_names_that_make_one_file_name_make_two_files(tmp_path):

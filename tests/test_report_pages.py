@@ -59,7 +59,7 @@ def test_the_report_shows_table_curves_facts_and_gallery(store, tmp_path):
         "41.2",  # 0.4125, rounded half to even
         "tfidf context",
         "demo/paper: in 25.0% of queries",
-        "Terms of the loss, demo/best",
+        "Losses and diagnostics, demo/best",
         "2 of 3",
         "1 min 33 s",
         "12,345,678",
@@ -300,7 +300,7 @@ def test_every_section_stands_under_its_name_with_its_own_floors(tmp_path):
     assert "one floor" in first.replace("another floor", "")
     assert "another floor" not in first
     assert "another floor" in second
-    assert "Terms of the loss, demo/best (shop, test split)" in page.text
+    assert "Losses and diagnostics, demo/best (shop, test split)" in page.text
 
 
 @pytest.mark.parametrize(
