@@ -83,6 +83,18 @@ def test_known_norms_and_candidates_that_queries_share_change_nothing():
     torch.testing.assert_close(module(shown, known), expected, **EXACT)
 
 
+def test_under_autocast_it_is_computed_in_float32():
+    module, (texts, pictures, rows) = pointer().float(), (tensor.float() for tensor in inputs())
+    shown = module.read(texts, pictures, PLACES, KEEP)
+    expected = module(shown, ProductRows(rows))
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(module(shown, ProductRows(rows)), expected)
+        half = module(shown, ProductRows(rows.bfloat16()))
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, expected, atol=0.05, rtol=0.05)
+
+
 def test_padded_turns_and_photos_change_nothing():
     module, (texts, pictures, rows) = pointer(), inputs()
     wide = torch.cat([PLACES, torch.full((QUERIES, TURNS, 3), -1)], dim=2)

@@ -40,7 +40,8 @@ class Movable:
 class Contexts(Movable):
     """The context windows of a batch: unique turns with their word pieces and photos, and each example's turns.
 
-    `photos` are uint8 pictures, or float features [photo, feature] where those are computed beforehand. `state_tokens` are
+    `photos` are uint8 pictures, or float features [photo, feature] where those are computed beforehand; `photo_tokens` are the
+    texts of the products that they show. `state_tokens` are
     the gold slot values of the last turn, "none" where unset or not known: no model may read them to rank.
     """
 

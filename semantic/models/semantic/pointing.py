@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from semantic.dst.interaction import EPSILON, inner_products
-from semantic.models.interface import ProductRows
+from semantic.models.interface import ProductRows, full_precision, precise
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,15 @@ class ShownProducts(nn.Module):
         return Shown(vectors, weights.masked_fill(~held, 0.0))
 
     def forward(self, shown: Shown, products: ProductRows) -> Float[Tensor, "query candidate"]:
-        """r of candidates."""
-        norms = products.squared_norms
-        norms = torch.linalg.vector_norm(products.rows, dim=-1) if norms is None else norms.sqrt()
-        text, photo = (
-            inner_products(shown.vectors[:, :, side], products.rows[:, :, side])
-            / norms[:, :, side].clamp(min=EPSILON).unsqueeze(1)
-            for side in (0, 1)
-        )
-        like = torch.exp(self.log_sharpness.exp() * (text + photo - 2) / 2)  # [query, shown, candidate]
-        return (shown.weights.unsqueeze(1) @ like).squeeze(1)
+        """r of candidates; float32 whatever the autocast."""
+        with full_precision(products.rows.device):
+            shown, rows = precise(shown), precise(products.rows)
+            known = products.squared_norms
+            norms = torch.linalg.vector_norm(rows, dim=-1) if known is None else known.sqrt()
+            text, photo = (
+                inner_products(shown.vectors[:, :, side], rows[:, :, side])
+                / norms[:, :, side].clamp(min=EPSILON).unsqueeze(1)
+                for side in (0, 1)
+            )
+            like = torch.exp(self.log_sharpness.exp() * (text + photo - 2) / 2)  # [query, shown, candidate]
+            return (shown.weights.unsqueeze(1) @ like).squeeze(1)
