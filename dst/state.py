@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -16,6 +17,8 @@ from semantic.encoders.masking import masked_mean, masked_softmax
 from semantic.encoders.words import BatchWords
 
 VALUE_MEANS = ("pieces", "padded_sum")
+LEAST_SET = 1e-6
+"""How far a slot counts as set at least where its value is divided by that."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,13 @@ class SlotValues:
 
     values: Float[Tensor, "batch slot dim"]
     is_set: Float[Tensor, "batch slot"]
+
+    def told_apart(self) -> Float[Tensor, "batch slot dim_and_one"]:
+        """The direction of each value, zero where the slot is more unset than set, and 1 there in one more place: so near to
+        another is a state by the cosines of its values, and an unset slot is as far from a value as two unrelated values are.
+        """
+        is_set = (self.is_set > 0.5).to(self.values.dtype).unsqueeze(-1)
+        return torch.cat([is_set * F.normalize(self.values, dim=-1), 1 - is_set], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -245,14 +255,16 @@ class WordReader(nn.Module):
         q_i = Q k_i / sqrt(dim) + e_i   Q starts as the identity: a slot first looks for words like its key
 
     The words' own embeddings are the values, so an inferred value lies where the teacher's gold value does. Where words were
-    encoded in their turns, these vectors stand in the scores in place of W_emb[w_j].
+    encoded in their turns, these vectors stand in the scores in place of W_emb[w_j]. `translates`: what was read goes through
+    a `ValueTranslation`, as people say "ladies" where a state says "women".
     """
 
     UNSET_START = math.log(10.0)
     gates = ("position", "unset")  # few numbers with far to go: a learning rate of their own helps them
 
-    def __init__(self, slots: int, dim: int, turns: int) -> None:
+    def __init__(self, slots: int, dim: int, turns: int, *, translates: bool = False) -> None:
         super().__init__()
+        self.translation = ValueTranslation(slots, dim) if translates else None
         self.query = identity_linear(dim)
         self.extra = nn.Parameter(torch.zeros(slots, dim))
         self.position = nn.Parameter(torch.zeros(slots, turns))
@@ -277,4 +289,26 @@ class WordReader(nn.Module):
             torch.cat([scores, unset], dim=2), torch.cat([kept, torch.ones_like(unset, dtype=torch.bool)], dim=2)
         )
         words = tokens.flatten(1).unsqueeze(1).expand_as(scores)
-        return SlotValues(weighted_words(table, words, weights[..., :-1]), 1.0 - weights[..., -1].to(table.dtype))
+        values, is_set = weighted_words(table, words, weights[..., :-1]), 1.0 - weights[..., -1].to(table.dtype)
+        return SlotValues(values if self.translation is None else self.translation(values, is_set), is_set)
+
+
+class ValueTranslation(nn.Module):
+    """s (v + B ReLU(A v + e_i)) of what slot i read, `values` = s v: s is how far the slot is set, v the mean of the words read.
+
+    B starts at zero, so that a value starts as the words that were read. Departs from the paper.
+    """
+
+    def __init__(self, slots: int, dim: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(dim, dim, bias=False)
+        self.slot = nn.Parameter(torch.zeros(slots, dim))
+        self.contract = nn.Linear(dim, dim, bias=False)
+        nn.init.zeros_(self.contract.weight)
+
+    def forward(
+        self, values: Float[Tensor, "batch slot dim"], is_set: Float[Tensor, "batch slot"]
+    ) -> Float[Tensor, "batch slot dim"]:
+        share = is_set.unsqueeze(-1)
+        said = values / share.clamp(min=LEAST_SET)
+        return values + share * self.contract(torch.relu(self.expand(said) + self.slot))

@@ -34,7 +34,7 @@ BASES = (
 """Experiments of one run."""
 STUDIES = {
     "alpha": 5 * 5,
-    "changes": 20 * 3,
+    "changes": 21 * 3,
     "collapse": 9,
     "components": 9 * 5,
     "label_ratio": 7 * 5,

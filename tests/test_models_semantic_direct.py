@@ -165,6 +165,7 @@ OPTIONS = {
         {},
         {"interaction": {"attention": "sigmoid"}, "turn_positions": True, "state": {"key_weight": 0.5}},
     ),
+    "words that are translated": ("tuned", {}, {"state": {"evidence": "words", "translates": True}}),
     "attention of its own for the student": ("tuned", {}, {"state": {"evidence": "words", "attention": "separate"}}),
     "selected photos of a trained layer": ("paper", {}, {"image": {"features": "f.npy", "context": "selection"}}),
     "shown products": ("small_data", {}, {"pointer": True}),

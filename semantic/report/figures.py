@@ -106,7 +106,9 @@ def _multiples(terms: Sequence[Term], title: str) -> Figure:
     columns = min(len(terms), TERMS_IN_A_ROW)
     rows = -(-len(terms) // columns)
     figure = Figure(figsize=(220 * columns / UNITS, (150 * rows + 30) / UNITS), layout="constrained")
-    figure.suptitle(f"Losses and diagnostics by epoch, {_cut(title)}", fontsize=FONT_SIZE + 2, color=SOFT, parse_math=False)
+    figure.suptitle(
+        f"Losses and diagnostics by epoch, {_cut(title)}", fontsize=FONT_SIZE + 2, color=SOFT, parse_math=False
+    )
     for place, term in enumerate(terms, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.set_title(term.name, fontsize=FONT_SIZE, color=SOFT, loc="left", parse_math=False)

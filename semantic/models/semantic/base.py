@@ -270,12 +270,12 @@ class StateAwareModel(Model):
 
     def encode_states(self, contexts: Contexts) -> Float[Tensor, "query slot dim"]:
         gold = self.state.encode(self.words(), GoldValues(contexts.state_tokens, contexts.state_keep))
-        return gold.embeddings if gold.values is None else gold.values.values
+        return gold.embeddings if gold.values is None else gold.values.told_apart()
 
     def infer_states(self, contexts: Contexts) -> Float[Tensor, "query slot dim"]:
         words = self.words()
         inferred = self.state.infer(words, self.read_contexts(contexts, words).evidence)
-        return inferred.embeddings if inferred.values is None else inferred.values.values
+        return inferred.embeddings if inferred.values is None else inferred.values.told_apart()
 
     def explain(self, query: Query, products: ProductRows) -> Sequence[Explanation]:
         """The attention of the last hop, a_K, of the dialogue and of each product over the slots."""

@@ -106,7 +106,11 @@ class Semantic(StateAwareModel):
             self.context_image = self._attention()
 
         teacher, by_words = TeacherEncoder(self._attention(), config.value_mean), config.state.evidence == "words"
-        predictor = WordReader(len(spec.slots), dim, spec.context_turns) if by_words else self._attention()
+        predictor = (
+            WordReader(len(spec.slots), dim, spec.context_turns, translates=config.state.translates)
+            if by_words
+            else self._attention()
+        )
         attention = teacher.attention if config.state.attention == "shared" else self._attention()
         self.state = AttentionStates(
             spec.key_tokens,

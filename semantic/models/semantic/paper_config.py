@@ -66,6 +66,10 @@ class StateConfig(Section):
     evidence: Literal["turns", "words"] = Field(
         "turns", description="the student attends to the turns' vectors C_T + C_V (paper), or to the words of the turns"
     )
+    translates: bool = Field(
+        False,
+        description="words read as a slot's value go through a layer that starts as the identity, and learns how labels name them",
+    )
     attention: Literal["separate", "shared"] = Field(
         "separate", description="Attn of S and of S': weights of their own (paper), or the same"
     )
@@ -182,7 +186,7 @@ class PaperConfig(SemanticConfig):
                 "gate_learning_rate": 2e-2,
                 "text": {"table_scale": "unit", "product_encoder": "pooled"},
                 "image": {"frozen": True},
-                "state": {"evidence": "words", "attention": "shared", "key_weight": 0.3},
+                "state": {"evidence": "words", "translates": True, "attention": "shared", "key_weight": 0.3},
                 "interaction": {
                     "hops": 1,
                     "attention": "sigmoid",
@@ -206,6 +210,8 @@ class PaperConfig(SemanticConfig):
     def _values_are_read_off_words(self) -> "PaperConfig":
         if self.loss.state == "values" and self.state.evidence != "words":
             raise ValueError("words (model.state.evidence) for loss.state values")
+        if self.state.translates and self.state.evidence != "words":
+            raise ValueError("words (model.state.evidence) for state.translates")
         return self
 
     @field_validator("heads")

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from semantic.dst.interaction import EPSILON, DialogueStateInteraction, weigh_slots
-from semantic.dst.state import SlotValues, WordReader
+from semantic.dst.state import LEAST_SET, SlotValues, WordReader
 from semantic.encoders.attention import Attention, AttentionLayer
 from semantic.encoders.context import PhotoSelection
 from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
@@ -80,7 +80,12 @@ def read_values(
     unset = reader.unset.expand(len(words), -1).unsqueeze(-1)
     places = torch.cat([kept, torch.ones_like(unset, dtype=torch.bool)], dim=2)
     weights = masked_softmax(torch.cat([scores, unset], dim=2), places).to(words.dtype)
-    return SlotValues(weights[..., :-1] @ words.flatten(1, 2), 1.0 - weights[..., -1])
+    values, is_set = weights[..., :-1] @ words.flatten(1, 2), 1.0 - weights[..., -1]
+    if (layer := reader.translation) is not None:
+        share = is_set.unsqueeze(-1)
+        said = values / share.clamp(min=LEAST_SET)
+        values = values + share * layer.contract(torch.relu(layer.expand(said) + layer.slot))
+    return SlotValues(values, is_set)
 
 
 def select_photos(
