@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from semantic.dst.state import SlotValues, ValueState, WordReader
+from semantic.dst.state import SlotValues, ValueState, ValueTranslation, WordReader
 from semantic.encoders.words import BatchWords
 from semantic.models.losses import sampled_softmax_loss
 from semantic.models.semantic.losses import state_value_loss
@@ -32,8 +32,8 @@ def table():
     return words
 
 
-def reader():
-    return fill(WordReader(SLOTS, DIM, TURNS)).double()
+def reader(**options):
+    return fill(WordReader(SLOTS, DIM, TURNS, **options)).double()
 
 
 def naive_read(module, keys, words):
@@ -45,14 +45,19 @@ def naive_read(module, keys, words):
             places = [(turn, word) for turn, text in enumerate(turns) for word in text]
             scores = [query @ words[word] / math.sqrt(DIM) + module.position[slot, turn] for turn, word in places]
             *shares, unset = softmax([*scores, module.unset[slot]])
-            values.append(add([a * words[word] for a, (_, word) in zip(shares, places, strict=True)], DIM, words))
+            read = add([a * words[word] for a, (_, word) in zip(shares, places, strict=True)], DIM, words)
+            if (layer := module.translation) is not None:
+                hidden = torch.relu(layer.expand.weight @ (read / (1 - unset)) + layer.slot[slot])
+                read = read + (1 - unset) * (layer.contract.weight @ hidden)
+            values.append(read)
             is_set.append(1 - unset)
     return torch.stack(values).view(BATCH, SLOTS, DIM), torch.stack(is_set).view(BATCH, SLOTS)
 
 
+@pytest.mark.parametrize("translates", [False, True])
 @pytest.mark.parametrize("part", [False, True], ids=["whole table", "rows of the batch"])
-def test_the_reader_is_the_loop_over_words(part):
-    module, words, (tokens, keep) = reader(), table(), padded()
+def test_the_reader_is_the_loop_over_words(part, translates):
+    module, words, (tokens, keep) = reader(translates=translates), table(), padded()
     keys = formula((SLOTS, DIM), 4).requires_grad_()
     vocabulary = BatchWords.of(words, tokens) if part else BatchWords(words.weight, pad=0)
 
@@ -69,8 +74,40 @@ def test_the_reader_is_the_loop_over_words(part):
         torch.testing.assert_close(one, other, **EXACT)
 
 
-def test_a_context_without_words_leaves_every_slot_unset_with_finite_gradients():
-    module, words = reader(), table()
+def test_a_translation_starts_as_the_words_that_were_read_and_says_nothing_of_an_unset_slot():
+    values, is_set = formula((BATCH, SLOTS, DIM), 5), formula((BATCH, SLOTS), 6).abs()
+    is_set[1, 2], values[1, 2] = 0, 0
+
+    assert torch.equal(ValueTranslation(SLOTS, DIM).double()(values, is_set), values)
+    assert not fill(ValueTranslation(SLOTS, DIM)).double()(values, is_set)[1, 2].any()
+
+
+def test_a_translation_learns_that_a_label_says_it_in_another_word():
+    """Every slot reads word 4, which labels write as word 8."""
+    words, module = table().weight.detach(), reader(translates=True)
+    read, is_set = words[4].expand(BATCH, SLOTS, -1), torch.ones(BATCH, SLOTS).double()
+    optimizer = torch.optim.Adam(module.translation.parameters(), lr=0.05)
+    for _ in range(100):
+        optimizer.zero_grad()
+        (1 - torch.cosine_similarity(module.translation(read, is_set), words[8], dim=-1)).mean().backward()
+        optimizer.step()
+
+    cosines = torch.cosine_similarity(module.translation(read, is_set), words[8], dim=-1)
+    assert (cosines > 0.99).all()
+    assert cos(words[4], words[8]) < 0.9
+
+
+def test_states_are_told_apart_by_direction_and_unset_slots_lie_far_from_every_value():
+    values = torch.tensor([[[3.0, 4.0], [0.1, 0.0], [5.0, 1.0]]])
+    told = SlotValues(values, torch.tensor([[0.9, 0.6, 0.5]])).told_apart()
+
+    torch.testing.assert_close(told, torch.tensor([[[0.6, 0.8, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]))
+    assert (told[0, 1] - told[0, 2]).norm().item() == pytest.approx(math.sqrt(2))
+
+
+@pytest.mark.parametrize("translates", [False, True])
+def test_a_context_without_words_leaves_every_slot_unset_with_finite_gradients(translates):
+    module, words = reader(translates=translates), table()
     tokens = torch.full((BATCH, TURNS, TOKENS), FILLER)
 
     found = module(formula((SLOTS, DIM), 4), BatchWords(words.weight, pad=0), tokens, torch.zeros_like(tokens).bool())
