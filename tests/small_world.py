@@ -182,7 +182,7 @@ def collate(
     width = max(width, VALUE_TOKENS)
     values = [pad([*example.values, (0,) * width], 0, 0) for example in examples]
     pictured = {item.photo: item.tokens for item in world.items}
-    photo_tokens, photo_keep = pad([pictured[i] for i in range(len(world.pictures))], FILLER, padding.tokens)
+    photo_tokens, photo_keep = pad([pictured.get(i, ()) for i in range(len(world.pictures))], FILLER, padding.tokens)
     contexts = Contexts(
         tokens, keep, photos.masked_fill(~shown, -1), world.pictures, photo_tokens, photo_keep, context.masked_fill(~real, -1).flip(1),
         torch.stack([v[:-1, :VALUE_TOKENS] for v, _ in values]),
