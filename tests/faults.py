@@ -327,14 +327,19 @@ def file_limit(size: int) -> Callable[[], object]:
 
 
 def full_disk(opened: int, number: int = errno.ENOSPC) -> Callable[[], object]:
-    """Every file that Python opens to write, from the `opened`-th on, fails."""
+    """Every file that Python opens to write, from the `opened`-th on, fails; a file without a name, by which filelock asks what
+    the disk can do, is not counted.
+    """
 
     def inside() -> None:
         folder, count = os.getcwd(), 0
+        nameless = getattr(os, "O_TMPFILE", -1)
 
         def watch(event: str, arguments: tuple[Any, ...]) -> None:
             nonlocal count
             if event != "open" or not isinstance(arguments[2], int) or not arguments[2] & WRITING:
+                return
+            if arguments[2] & nameless == nameless:
                 return
             path = arguments[0]
             if isinstance(path, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(path)).startswith(folder):

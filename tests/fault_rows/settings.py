@@ -63,27 +63,27 @@ ROWS = (
     row(
         "an experiment that is not shipped",
         "config nothing",
-        "experiment 'nothing': expected a YAML file or one of alpha, components, ...",
+        "experiment 'nothing': expected a YAML file or one of alpha, changes, ...",
     ),
     row(
         "an experiment's name with a slash",
         "config ../quickstart",
-        "experiment '../quickstart': expected a YAML file or one of alpha, components, ...",
+        "experiment '../quickstart': expected a YAML file or one of alpha, changes, ...",
     ),
     row(
         "an experiment's name that is empty",
         "config ''",
-        "experiment '': expected a YAML file or one of alpha, components, ...",
+        "experiment '': expected a YAML file or one of alpha, changes, ...",
     ),
     row(
         "an experiment's name with an escape",
         "config $'x\\x1b[31m'",
-        "experiment '$x\\\\x1b[31m': expected a YAML file or one of alpha, components, ...",
+        "experiment '$x\\\\x1b[31m': expected a YAML file or one of alpha, changes, ...",
     ),
     row(
         "a YAML file of another ending",
         "config tiny.json",
-        "experiment 'tiny.json': expected a YAML file or one of alpha, components, ...",
+        "experiment 'tiny.json': expected a YAML file or one of alpha, changes, ...",
         copy("tiny.yaml", "tiny.json"),
     ),
     field("seed=true", "seed: expected a valid integer, got True"),
@@ -292,7 +292,7 @@ ROWS = (
     row(
         "bench of an unknown experiment",
         "bench nothing --quick",
-        "experiment 'nothing': expected a YAML file or one of alpha, components, ...",
+        "experiment 'nothing': expected a YAML file or one of alpha, changes, ...",
     ),
     row(
         "bench of a faulty experiment",
