@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,6 +20,7 @@ Groups = Mapping[str, Group]
 """Groups of runs by title."""
 TERMS_IN_A_ROW = 4
 LONGEST_TITLE = 60
+WIDEST_TITLE = 28  # letters of a small chart's title in a line
 LONGEST_NAME = 200  # bytes; file systems take 255, with an ending and a temporary name's
 
 TRAINING_FIGURES: Mapping[str, Callable[[Epoch], Mapping[str, float]]] = {
@@ -111,7 +113,7 @@ def _multiples(terms: Sequence[Term], title: str) -> Figure:
     )
     for place, term in enumerate(terms, start=1):
         axes = figure.add_subplot(rows, columns, place)
-        axes.set_title(term.name, fontsize=FONT_SIZE, color=SOFT, loc="left", parse_math=False)
+        axes.set_title(fill(term.name, WIDEST_TITLE), fontsize=FONT_SIZE, color=SOFT, loc="left", parse_math=False)
         draw(axes, term.curves, most_ticks=3)
     return figure
 
