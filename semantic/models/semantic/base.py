@@ -98,7 +98,7 @@ class ContextReading:
 
 
 class StateAwareModel(Model):
-    """f(dialogue, product) = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV)), with the dialogue state in every x.
+    """f(dialogue, product) = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV) + r(p)), with the dialogue state in every x; r by `pointer`.
 
     A row of a product is [p_T, p_V]. The teacher encodes the state from gold slot values, the student infers it from the
     context; ranking uses the student alone. A subclass makes the modules declared here and reads contexts and products.
