@@ -32,7 +32,10 @@ FROM_ROOT = {
 }
 """Markdown of the repository outside docs/ -> its page."""
 
-LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+FIGURES = REPOSITORY / "experiments" / "figures"
+"""Pictures that experiments/README.md shows, by the same relative address as its page."""
+
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
 INCLUDE = re.compile(r"^<!-- include (\S+) -->$", re.MULTILINE)
 
 
@@ -71,7 +74,9 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
 
     house = read_house()
     write_floors(BUILD / "floors.svg")
-    files.append(File.generated(config, "floors.svg", abs_src_path=str(BUILD / "floors.svg")))
+    pictures = {"floors.svg": BUILD / "floors.svg"} | {f"figures/{file.name}": file for file in FIGURES.iterdir()}
+    for name, picture in pictures.items():
+        files.append(File.generated(config, name, abs_src_path=str(picture)))
     texts = {"configuration.md": configuration_page(), "api/index.md": floors_page(house)}
     texts |= {page: as_page((REPOSITORY / name).read_text(encoding="utf-8")) for name, page in FROM_ROOT.items()}
     texts |= {page_of(name): module_page(house, name) for room in house.rooms for name in packages_of(house, room)}

@@ -201,10 +201,13 @@ def test_shapes_stay_strings_and_placeholders_stay_text(tmp_path):
 
 
 def test_markdown_of_the_root_becomes_a_page():
-    text = "[a](README.md#data) [b](docs/architecture.md) [c](dst/schema.py) [d](https://example.org)\n\n<!-- include dst/__init__.py -->\n"
+    links = (
+        "[a](README.md#data) [b](docs/architecture.md) [c](dst/schema.py) [d](https://example.org) ![e](figures/e.svg)"
+    )
+    text = f"{links}\n\n<!-- include dst/__init__.py -->\n"
     fitted, code = pages.as_page(text).split("\n\n", 1)
 
-    assert fitted == "[a](index.md#data) [b](architecture.md) c [d](https://example.org)"
+    assert fitted == "[a](index.md#data) [b](architecture.md) c [d](https://example.org) ![e](figures/e.svg)"
     assert code == f"```python\n{(REPOSITORY / 'dst' / '__init__.py').read_text(encoding='utf-8').rstrip()}\n```\n"
 
 

@@ -45,6 +45,8 @@ HEALTHY = {"loss": 1.0, "student_ranking": 0.7, "product_text_spread": 0.4, "stu
         ({}, []),
         ({"student_ranking": 0.9999998}, ["the ranking loss stands at its margin (student ranking 1.000000)"]),
         ({"product_text_spread": 2e-8}, ["every vector is alike (product text spread 2.0e-08)"]),
+        ({"teacher_state_spread": 0.018}, ["every dialogue has the same state (teacher state spread 1.8e-02)"]),
+        ({"teacher_state_spread": 0.08}, []),
         ({"student_score_spread": 1e-5}, ["every candidate has the same score (student score spread 1.0e-05)"]),
         (
             {"student_text_slot_entropy": 0.9995},

@@ -14,6 +14,10 @@ from semantic.models.semantic.scoring import Matched
 
 ALIKE = 1e-3
 """A spread of cosines below this: every vector is the same."""
+STATES_ALIKE = 2e-2
+"""A spread of the states below this: those of two dialogues are the same. A state has its slot's key within, the same in every
+dialogue, but wherever the state was worth something this was 0.08 or more.
+"""
 EVEN = 0.999
 """A slot entropy above this: the attention tells no slot from another."""
 AT_MARGIN = 1e-3
@@ -81,6 +85,8 @@ def signs_of_collapse(means: Mapping[str, float], ranking: Ranking) -> list[str]
         words = name.replace("_", " ")
         if name.endswith("_score_spread") and value < ALIKE:
             said.append(f"every candidate has the same score ({words} {value:.1e})")
+        elif name.endswith("_state_spread") and value < STATES_ALIKE:
+            said.append(f"every dialogue has the same state ({words} {value:.1e})")
         elif name.endswith("_spread") and value < ALIKE:
             said.append(f"every vector is alike ({words} {value:.1e})")
         elif name.endswith("_slot_entropy") and value > EVEN:
