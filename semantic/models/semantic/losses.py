@@ -29,13 +29,13 @@ def divergence_loss(
 
 def jensen_shannon(p: Float[Tensor, "*#batch slot"], q: Float[Tensor, "*#batch slot"]) -> Float[Tensor, "..."]:
     """JS(p, q) = (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats; in [0, log 2]."""
-    middle = (p + q) / 2
-    return (_kl(p, middle) + _kl(q, middle)) / 2
+    log_middle = _log((p + q) / 2)
+    return ((p * (_log(p) - log_middle)).sum(-1) + (q * (_log(q) - log_middle)).sum(-1)) / 2
 
 
 def symmetric_kl(p: Float[Tensor, "*#batch slot"], q: Float[Tensor, "*#batch slot"]) -> Float[Tensor, "..."]:
     """(KL(p || q) + KL(q || p)) / 2, what the released code calls its divergence; unbounded."""
-    return (_kl(p, q) + _kl(q, p)) / 2
+    return ((p - q) * (_log(p) - _log(q))).sum(-1) / 2
 
 
 def correlation_loss(
@@ -118,8 +118,8 @@ def state_loss(
     return F.mse_loss(student, teacher, reduction="sum") / (examples * student.shape[1:].numel())
 
 
-def _kl(p: Tensor, q: Tensor) -> Tensor:
-    return (p * (p.clamp(min=SMALLEST).log() - q.clamp(min=SMALLEST).log())).sum(-1)
+def _log(p: Tensor) -> Tensor:
+    return p.clamp(min=SMALLEST).log()
 
 
 DIVERGENCES = {"jensen_shannon": jensen_shannon, "symmetric_kl": symmetric_kl}
