@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from tokenizers import Tokenizer
@@ -186,6 +187,13 @@ class Model(SavedModel, ABC):
         positive or state may be.
         """
         del builder, seed, advance
+
+    def remember(self, builder: BatchBuilder, rows: np.ndarray) -> None:
+        """Note of the training examples in `rows` what rankings will look up; nothing by default.
+
+        Called in evaluation mode before each validation; what is noted is saved with the weights.
+        """
+        del builder, rows
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The optimiser's groups, in torch's form; a group without "lr" takes the run's learning rate."""

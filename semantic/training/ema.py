@@ -22,10 +22,11 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: Model, steps: int) -> None:
-        """Take in the weights after `steps` earlier updates; buffers are copied."""
+        """Take in the weights after `steps` earlier updates; buffers are copied, and what the average alone has noted stays."""
         d = min(self.decay, (1 + steps) / (10 + steps))
         for mean, now in zip(self.model.parameters(), model.parameters(), strict=True):
             if now.requires_grad:
                 mean.copy_(torch.lerp(mean, now, 1 - d) if steps else now)
-        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
-            mine.copy_(theirs)
+        mine = dict(self.model.named_buffers())
+        for name, theirs in model.named_buffers():
+            mine[name].copy_(theirs)

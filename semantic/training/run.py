@@ -215,6 +215,8 @@ class TrainingRun:
 
     def _validate(self, number: int) -> Evaluation:
         rows, config = self.examples.valid, self.config.evaluation
+        self.kept.eval()
+        self.kept.remember(self.builder, self.examples.training)
         try:
             return evaluate_examples(self.kept, self.builder, rows, config, processes=self.processes)
         except ScoreError as error:

@@ -28,6 +28,7 @@ from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.diagnostics import diagnose, signs_of_collapse
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
 from semantic.models.semantic.losses import state_value_loss
+from semantic.models.semantic.neighbours import Neighbours, NeighboursConfig, read_examples
 from semantic.models.semantic.pointing import Shown, ShownProducts
 from semantic.models.semantic.scoring import Match, Query, Side, match
 from semantic.models.text_checkpoints import to_unit_deviation
@@ -73,6 +74,7 @@ class SemanticConfig(ModelConfig):
         False,
         description="products already shown, and those like them, are more or less relevant for it, by what is said; off in the paper",
     )
+    neighbours: NeighboursConfig = NeighboursConfig()
 
     @property
     def features_file(self) -> str | None:
@@ -115,6 +117,7 @@ class StateAwareModel(Model):
     log_scale: nn.Parameter | None
     completion: TextCompletion | None
     pointer: ShownProducts | None
+    neighbours: Neighbours | None
 
     @property
     @abstractmethod
@@ -185,6 +188,11 @@ class StateAwareModel(Model):
         epochs = self.config.text.completion_epochs
         fit_completion(completion, read, builder.store.num_products, epochs, seed, advance)
 
+    def remember(self, builder: BatchBuilder, rows: np.ndarray) -> None:
+        if self.neighbours is not None:
+            self.neighbours.forget()  # it need not be asked for each of the examples
+            self.neighbours.hold(*read_examples(self, builder, rows))
+
     def standard_features(
         self, features: Float[Tensor, "product feature"], has_photo: Bool[Tensor, "product"]
     ) -> Float[Tensor, "product feature"]:
@@ -209,8 +217,13 @@ class StateAwareModel(Model):
         words = self.words()
         reading = self.read_contexts(contexts, words)
         if self.config.reads_gold_states:
-            return self.query(reading, self.state.encode(words, GoldValues(contexts.state_tokens, contexts.state_keep)))
-        return self.query(reading, self.state.infer(words, reading.evidence))
+            state = self.state.encode(words, GoldValues(contexts.state_tokens, contexts.state_keep))
+        else:
+            state = self.state.infer(words, reading.evidence)
+        query = self.query(reading, state)
+        if self.neighbours is None:
+            return query
+        return replace(query, recalled=self.neighbours.recall(query.text.vector[:, 0]))
 
     def score(self, query: Query, products: ProductRows) -> Float[Tensor, "query candidate"]:
         return self.match(query, products).relevance
@@ -322,7 +335,8 @@ class StateAwareModel(Model):
         return self.pointer.read(text, rows, places, keep)
 
     def match(self, query: Query, products: ProductRows) -> Match:
-        return match(query, products, self.text_interaction, self.image_interaction, self.log_scale, self.pointer)
+        interactions = self.text_interaction, self.image_interaction
+        return match(query, products, *interactions, self.log_scale, self.pointer, self.neighbours)
 
     def words(self, batch: Batch | None = None) -> BatchWords:
         """The word table, or the rows of it that a batch needs."""

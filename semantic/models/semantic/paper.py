@@ -40,6 +40,7 @@ from semantic.models.semantic.base import (
     context_turns,
 )
 from semantic.models.semantic.losses import state_loss
+from semantic.models.semantic.neighbours import Neighbours
 from semantic.models.semantic.paper_config import PaperConfig
 from semantic.models.semantic.pointing import ShownProducts
 from semantic.models.text_checkpoints import load_contextual, load_tables
@@ -124,6 +125,7 @@ class Semantic(StateAwareModel):
         self.image_interaction = self._interaction("image", config.interaction.image_start)
         self.log_scale = log_scale(config.loss.ranking)
         self.pointer = ShownProducts(dim, spec.context_turns) if config.pointer else None
+        self.neighbours = Neighbours(config.neighbours) if config.neighbours.weight else None
 
     def _attention(self, layers: int | None = None) -> Attention:
         c = self.config

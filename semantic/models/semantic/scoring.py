@@ -3,7 +3,8 @@
     f = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV) + r(p)),      w = 1 and r = 0 in the paper
 
 x_C and x_P are the base vectors of context and product after the K hops of the Dialogue State Interaction, text and image
-each in its own state space; r is what the products already shown add (`pointing.ShownProducts`).
+each in its own state space; r is what the products already shown add (`pointing.ShownProducts`). A ranking may add m(p), what
+training recommended in like dialogues (`neighbours.Neighbours`).
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from semantic.dst.interaction import DialogueStateInteraction, Enhanced, StateSpace, cosine, cross_cosine
 from semantic.models.interface import ProductRows
+from semantic.models.semantic.neighbours import Neighbours, Recalled
 from semantic.models.semantic.pointing import Shown, ShownProducts
 
 
@@ -42,14 +44,15 @@ class Side:
 
 @dataclass(frozen=True)
 class Query:
-    """What products are compared with: both modalities, the weight w of the photo cosine (None: one), and the products shown
-    (None: they count no further).
+    """What products are compared with: both modalities, the weight w of the photo cosine (None: one), the products shown
+    (None: they count no further), and those recalled (None: nothing is).
     """
 
     text: Side
     image: Side
     photo_weight: Float[Tensor, "batch"] | None
     shown: Shown | None = None
+    recalled: Recalled | None = None
 
 
 @runtime_checkable
@@ -161,6 +164,7 @@ def match(
     image_interaction: DialogueStateInteraction,
     log_scale: Float[Tensor, ""] | None = None,
     pointer: ShownProducts | None = None,
+    neighbours: Neighbours | None = None,
 ) -> Match:
     """Compare queries with products whose rows are [p_T, p_V]."""
     known = (None, None) if products.squared_norms is None else products.squared_norms.unbind(2)
@@ -173,4 +177,6 @@ def match(
     cosines = cosine(query.text.norm, text) + photo
     if pointer is not None and query.shown is not None:
         cosines = cosines + pointer(query.shown, products)
+    if neighbours is not None and query.recalled is not None:
+        cosines = cosines + neighbours(query.recalled, products)
     return Match(query, text, image, cosines, log_scale)

@@ -41,6 +41,7 @@ from semantic.models.semantic.base import (
     context_turns,
 )
 from semantic.models.semantic.joint import LossConfig
+from semantic.models.semantic.neighbours import Neighbours
 from semantic.models.semantic.pointing import ShownProducts
 from semantic.models.text_checkpoints import load_tables
 
@@ -121,6 +122,7 @@ class SmallDataSemantic(StateAwareModel):
         self.photo_gate = nn.Parameter(torch.tensor(2.0))
         self.log_scale = log_scale(config.loss.ranking)
         self.pointer = ShownProducts(dim, spec.context_turns) if config.pointer else None
+        self.neighbours = Neighbours(config.neighbours) if config.neighbours.weight else None
 
     def _interaction(self, start: str) -> DialogueStateInteraction:
         c = self.config.interaction

@@ -19,7 +19,7 @@ from semantic.encoders.masking import masked_mean
 from semantic.encoders.words import BatchWords
 from semantic.models.interface import DirectForm, Loss
 from semantic.models.semantic.base import StateAwareModel
-from semantic.models.semantic.direct.layers import ShownPlace, cosine, interact, point
+from semantic.models.semantic.direct.layers import ShownPlace, cosine, interact, point, recall
 from semantic.models.semantic.direct.layout import FullBatch, lay_out
 from semantic.models.semantic.joint import joint_loss, student_loss
 
@@ -92,10 +92,12 @@ class SemanticDirectForm(DirectForm):
 
     def score(self, laid_out: FullBatch) -> Float[Tensor, "query candidate"]:
         context = self.context(laid_out)
-        return self.match([context.state], context, laid_out)[0].relevance
+        return self.match([context.state], context, laid_out, ranks=True)[0].relevance
 
-    def match(self, states: list[DialogueState], context: DirectContext, batch: FullBatch) -> list[DirectMatch]:
-        """The match by each state; a candidate is encoded once for all of them."""
+    def match(
+        self, states: list[DialogueState], context: DirectContext, batch: FullBatch, *, ranks: bool = False
+    ) -> list[DirectMatch]:
+        """The match by each state; a candidate is encoded once for all of them. A ranking asks the neighbours, a loss does not."""
         model = self.model
         embeddings = [state.embeddings for state in states]
         contexts = [
@@ -119,6 +121,8 @@ class SemanticDirectForm(DirectForm):
                 if context.photo_weight is not None:
                     photo = photo * context.photo_weight
                 total = cosine(own_text[0], x_text) + photo + pointed
+                if ranks and model.neighbours is not None:
+                    total = total + recall(model.neighbours, own_text[0], text)
                 rows.append((total, a_text, a_image, cosine(x_text, x_image), text, image))
         return [
             self._match(own_text[1], own_image[1], rows)

@@ -14,6 +14,7 @@ from semantic.encoders.attention import Attention, AttentionLayer
 from semantic.encoders.context import PhotoSelection
 from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
 from semantic.encoders.pooling import Pool
+from semantic.models.semantic.neighbours import Neighbours
 from semantic.models.semantic.pointing import ShownProducts
 
 
@@ -130,6 +131,21 @@ def point(
         like = torch.exp(pointer.log_sharpness.exp() * (like - 2) / 2)
         total = total + (weight * like).masked_fill(~place.there, 0.0)
     return total
+
+
+def recall(
+    neighbours: Neighbours, x: Float[Tensor, "batch dim"], product: Float[Tensor, "batch dim"]
+) -> Float[Tensor, "batch"]:
+    """m of one product an example, as `Neighbours` defines it, over everything that is held."""
+    if neighbours.contexts is None or neighbours.products is None or neighbours.pairs is None:
+        return torch.zeros_like(x[:, 0])
+    near = torch.stack([cosine(x, other.expand_as(x)) for other in neighbours.contexts], dim=1)
+    share = len(neighbours.contexts) * torch.softmax(neighbours.config.context_sharpness * near, dim=1)
+    total = torch.zeros_like(x[:, 0])
+    for example, text in neighbours.pairs.tolist():
+        like = cosine(product, neighbours.products[text].expand_as(product))
+        total = total + share[:, example] * torch.exp(neighbours.config.product_sharpness * (like - 1))
+    return neighbours.config.weight * total.log1p()
 
 
 def interact(
