@@ -22,9 +22,9 @@ BLOCK = 256
 
 
 class NeighboursConfig(Section):
-    """What like dialogues of training were recommended counts for a product when it is ranked; off in the paper."""
+    """How what training recommended in like dialogues counts when products are ranked; off in the paper."""
 
-    weight: NaturalFloat = Field(0.0, description="in the sum of cosines; 0: nothing is looked up")
+    weight: NaturalFloat = Field(0.0, description="how much it counts beside the cosines; 0: nothing is looked up")
     context_sharpness: PositiveFloat = Field(10.0, description="how much nearer dialogues count for more")
     product_sharpness: PositiveFloat = Field(20.0, description="how much like a remembered product one must be")
 
