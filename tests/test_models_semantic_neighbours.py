@@ -25,10 +25,8 @@ EXACT = {"atol": 1e-12, "rtol": 0}
 WEIGHT = {"neighbours": {"weight": 0.4, "context_sharpness": 3.0, "product_sharpness": 2.0}}
 
 
-def filled(**config):
-    neighbours = Neighbours(
-        NeighboursConfig(**{"weight": 0.4, "context_sharpness": 3.0, "product_sharpness": 2.0, **config})
-    )
+def filled():
+    neighbours = Neighbours(NeighboursConfig(**WEIGHT["neighbours"]))
     neighbours.hold(formula((EXAMPLES, DIM), 3), formula((PRODUCTS, DIM), 5), PAIRS)
     return neighbours
 
