@@ -191,6 +191,16 @@ class RunFolder:
                 f"{self.path}: expected the configuration the run was started with to resume it; {'; '.join(shown)}"
             )
 
+    def complete_config(self) -> None:
+        """Write the run's configuration with every field that there is now.
+
+        A run of an earlier version lacks fields that came since, and ran by their defaults: written down, they are no
+        difference from later runs of its variant.
+        """
+        text = dump_config(self.read_config())
+        if text != self.config.read_text(encoding="utf-8"):
+            write_text(self.config, text)
+
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl; it is on disk when this returns."""
         with self.metrics.open("a", encoding="utf-8") as stream:

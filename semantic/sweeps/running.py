@@ -46,6 +46,8 @@ def run_sweep(
     write_plan(Plan.of(sweep), runs)
     states = cell_states(cells, runs)
     result = SweepResult(before=[state.cell for state in states if state.state == "finished"])
+    for cell in result.before:
+        RunFolder.of(cell.config, runs).complete_config()
     todo = [state for state in states if state.state != "finished"]
     epochs = sum(state.cell.config.training.epochs - state.epochs for state in todo)
     with progress.bar(f"{len(todo)} runs, epochs", epochs) as advance:
