@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from semantic.encoders.attention import Attention
 from semantic.encoders.bag import weighted_words, word_scores
 from semantic.encoders.context import identity_linear
-from semantic.encoders.masking import masked_mean, masked_softmax
+from semantic.encoders.layers.attention import Attention
+from semantic.encoders.layers.masking import masked_mean, masked_softmax
 from semantic.encoders.words import BatchWords
 
 VALUE_MEANS = ("pieces", "padded_sum")

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from semantic.encoders.masking import masked_softmax
+from semantic.encoders.layers.masking import masked_softmax
 from semantic.encoders.words import BatchWords, WordTables
 
 LEAST = 1e-6

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from semantic.encoders.masking import masked_softmax
+from semantic.encoders.layers.masking import masked_softmax
 
 
 def identity_linear(dim: int) -> nn.Linear:

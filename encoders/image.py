@@ -1,5 +1,6 @@
 """Image encoders: torchvision and timm backbones by name, and the layers from their features to vectors."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Backbone(nn.Module):
         self.frozen = frozen
         self.batch_norm = batch_norm
         self.network, self.features = _headless(name)
+        self.left_out = {"fc", "classifier", "head"}  # of the network's whole weights
         self.requires_grad_(not frozen)
 
     def train(self, mode: bool = True) -> "Backbone":
@@ -73,7 +75,7 @@ class Backbone(nn.Module):
                 f"image weights {weights}: expected a safetensors file, got one that does not read: {error}"
             ) from None
         own = self.network.state_dict()
-        state = {name: value for name, value in state.items() if name.split(".")[0] not in ("fc", "classifier", "head")}
+        state = {name: value for name, value in state.items() if name.split(".")[0] not in self.left_out}
         # num_batches_tracked matters only without a momentum, which is not used here; many files leave it out.
         missing = sorted(n for n in own.keys() - state.keys() if not n.endswith("num_batches_tracked"))
         unknown = sorted(state.keys() - own.keys())
@@ -86,6 +88,30 @@ class Backbone(nn.Module):
                 f"image weights {weights}: expected the tensors of {self.name}, got {', '.join(faults)}"
             )
         self.network.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+
+
+class MapBackbone(Backbone):
+    """The map of a layer of the network, averaged to `grid` x `grid` places: [channel, grid, grid], flattened, for each photo."""
+
+    def __init__(self, name: str, layer: str, grid: int, *, frozen: bool, batch_norm: str) -> None:
+        super().__init__(name, frozen=frozen, batch_norm=batch_norm)
+        parts = dict(self.network.named_children())
+        if layer not in parts:
+            raise BackboneError(f"image layer: expected one of {', '.join(parts)}, the parts of {name}, got {layer!r}")
+        names = list(parts)
+        kept = names[: names.index(layer) + 1]
+        self.left_out |= {*names} - {*kept}
+        self.network = nn.Sequential(OrderedDict((part, parts[part]) for part in kept))
+        self.network.append(nn.AdaptiveAvgPool2d(grid))
+        self.name = f"{name}-{layer}-{grid}"
+        self.grid = grid
+        with torch.no_grad():
+            probe = self.eval().network(torch.zeros(1, 3, 64, 64))
+        if probe.dim() != 4 or probe.shape[-1] != grid:
+            raise BackboneError(f"image layer {layer!r} of {name}: expected a map, got {list(probe.shape[1:])}")
+        self.train()
+        self.channels = probe.shape[1]
+        self.features = self.channels * grid**2
 
 
 def _headless(name: str) -> tuple[nn.Module, int]:

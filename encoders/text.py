@@ -6,9 +6,9 @@ from typing import Any
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from semantic.encoders.attention import Attention
-from semantic.encoders.packing import by_length
-from semantic.encoders.pooling import Pool
+from semantic.encoders.layers.attention import Attention
+from semantic.encoders.layers.packing import by_length
+from semantic.encoders.layers.pooling import Pool
 from semantic.encoders.words import BatchWords, WordTables
 
 

@@ -42,16 +42,18 @@ class Case:
 
     `turns`: contexts are padded to so many, 0 for as many as a batch needs. `idle`: parameters without an effect on the
     losses, by a part of their name, with what makes them so. `elsewhere`: parts of the names of parameters that are
-    trained apart from the dialogues, and belong to no group of the optimiser.
+    trained apart from the dialogues, and belong to no group of the optimiser. `pictures`: the photos' features, those of the small
+    world where it is not given.
     """
 
     build: Callable[[], Model]
     turns: int = 0
     idle: Mapping[str, Idle] = field(default_factory=dict)
     elsewhere: tuple[str, ...] = ()
+    pictures: Tensor | None = None
 
     def batch(self, rows: tuple[int, ...] = (0, 1, 2), padding: Padding | None = None) -> Batch:
-        return collate(small_world(), rows, padding, turns_at_least=self.turns)
+        return collate(small_world(self.pictures), rows, padding, turns_at_least=self.turns)
 
 
 def score(model: Model, batch: Batch) -> Tensor:
@@ -100,9 +102,9 @@ def part_of(model: Model, shard: Shard, own: slice) -> Shard:
 
 
 def gradients(model: Model, loss: Tensor) -> dict[str, Tensor | None]:
-    parameters = dict(model.named_parameters())
-    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-    return dict(zip(parameters, found, strict=True))
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True) if trained else ()
+    return {name: None for name, _ in model.named_parameters()} | dict(zip(trained, found, strict=True))
 
 
 def padding_changes_nothing(case: Case, folder: Path) -> None:
@@ -198,7 +200,8 @@ def every_parameter_is_saved_and_trained(case: Case, folder: Path) -> None:
     losses = [model.loss(whole(batch, labelled=labelled)).total for labelled in (True, False)]
     assert all(loss.shape == () and loss.isfinite() for loss in losses)
     found = gradients(model, torch.stack(losses).sum())
-    largest = torch.stack([gradient.abs().max() for gradient in found.values() if gradient is not None]).max()
+    read = [gradient.abs().max() for gradient in found.values() if gradient is not None]
+    largest = torch.stack(read).max() if read else torch.tensor(0.0)
     for name, gradient in found.items():
         reasons = [reason for part, reason in case.idle.items() if part in name]
         for reason in reasons:
@@ -223,7 +226,8 @@ def parameter_groups_hold_each_trained_parameter_once(case: Case, folder: Path) 
     held = [names[id(parameter)] for group in groups for parameter in group["params"]]
     assert len(held) == len(set(held)), "a parameter is in two groups"
     assert set(held) == set(names.values()) - apart
-    torch.optim.SGD(groups, lr=1.0)  # they have torch's form
+    if groups:
+        torch.optim.SGD(groups, lr=1.0)  # they have torch's form
 
 
 def parts_of_a_batch_add_up_to_the_whole(case: Case, folder: Path) -> None:

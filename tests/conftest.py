@@ -16,6 +16,8 @@ install_import_hook(
         "semantic.models.interface",
         "semantic.models.losses",
         "semantic.models.semantic",
+        "semantic.models.compared",
+        "semantic.models.floors",
         "semantic.metrics.ranking",
         "semantic.evaluation.product_index",
     ],

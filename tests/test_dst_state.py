@@ -14,7 +14,7 @@ from semantic.dst.state import (
     ValueStates,
     WordReader,
 )
-from semantic.encoders.attention import Attention
+from semantic.encoders.layers.attention import Attention
 from semantic.encoders.words import BatchWords
 from tests.small_world import DIM, HEADS, INNER, LAYERS, VOCABULARY, fill, formula, pad
 

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from semantic.encoders.image import Backbone, BackboneError, ImageEncoder
+from semantic.encoders.image import Backbone, BackboneError, ImageEncoder, MapBackbone
 from tests.small_world import fill, formula
 
 PHOTOS = (formula((3, 32, 32, 3), 5) * 127.5 + 127.5).to(torch.uint8)
@@ -175,3 +175,37 @@ def test_the_image_encoder_is_linear_and_checks_its_width():
         torch.testing.assert_close(vector, torch.stack(expected), atol=1e-12, rtol=0)
     with pytest.raises(ValueError, match="image features: expected width 5, got 3"):
         image(formula((2, 3), 1))
+
+
+def test_a_map_is_a_layers_averaged_to_the_grid():
+    maps = fill(MapBackbone("resnet18", "layer3", 2, frozen=True, batch_norm="eval")).eval()
+    x = (PHOTOS.double() / 255 * 2 - 1).float().permute(0, 3, 1, 2)
+    for name, layer in maps.network.named_children():
+        assert name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "7")
+        x = layer(x)
+
+    found = maps(PHOTOS)
+
+    assert maps.cacheable
+    assert found.shape == (3, maps.features) == (3, 256 * 4)
+    torch.testing.assert_close(found.view(3, 256, 2, 2), x)
+    # of a photo of 32 pixels the layer's map has 2 places a side: each is a place of the grid
+    whole = fill(Backbone("resnet18", frozen=True, batch_norm="eval")).eval()
+    assert whole.network.layer3[1].conv2.weight.shape == maps.network.layer3[1].conv2.weight.shape
+
+
+def test_a_map_backbone_takes_the_weights_of_the_whole_network(tmp_path, resnet):
+    save_file(
+        {name: value.contiguous() for name, value in resnet.network.state_dict().items()}, tmp_path / "w.safetensors"
+    )
+    maps = MapBackbone("resnet18", "layer2", 1, frozen=True, batch_norm="eval").eval()
+
+    maps.load(str(tmp_path / "w.safetensors"))
+
+    assert torch.equal(maps.network.layer2[0].conv1.weight, resnet.network.layer2[0].conv1.weight)
+    assert maps.channels == maps.features == 128
+
+
+def test_a_layer_that_is_none_or_has_no_map_is_told():
+    with pytest.raises(BackboneError, match=r"image layer: expected one of conv1, .*layer4.*, got 'layer5'"):
+        MapBackbone("resnet18", "layer5", 2, frozen=True, batch_norm="eval")

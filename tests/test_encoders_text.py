@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModel, BertConfig
 
-from semantic.encoders.attention import Attention
-from semantic.encoders.pooling import Pool
+from semantic.encoders.layers.attention import Attention
+from semantic.encoders.layers.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder
 from semantic.encoders.words import BatchWords, WordTables
 from tests.small_world import DIM, FILLER, HEADS, INNER, LAYERS, POSITIONS, VOCABULARY, fill, pad

@@ -2,21 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig
+from transformers import BertConfig, CLIPConfig
 
 from semantic.batching.shards import Counts
 from semantic.config.loading import make_config
+from semantic.config.registry import find_model
+from semantic.models.compared.clip import Clip
+from semantic.models.floors.popularity import text_numbers
+from semantic.models.floors.sentences import Sentences
 from semantic.models.interface import Explanation, Model
 from tests import battery
 from tests.battery import BATTERY, Case, cancels, unread
-from tests.small_world import DIM, LONGEST, VOCABULARY, build, fill, small_spec
+from tests.small_world import DIM, FEATURES, LONGEST, POSITIONS, VOCABULARY, build, fill, formula, small_spec
 from tests.two_tower import TwoTower
 
 KEY_BIAS = {".key.bias": cancels}
+SOFTMAX = {"kind": "sampled_softmax"}
 
 
 def with_contextual_words() -> Model:
@@ -32,6 +38,84 @@ def two_towers() -> Model:
     return fill(TwoTower(config, small_spec())).double().eval()
 
 
+PLACES, CHANNELS = 4, 3
+MAPS = formula((5, CHANNELS * PLACES), 78, 2.0)
+ATTRIBUTES = ((9,), (13,), (17,), (25,))  # keys of the attributes in the small world's product texts
+
+
+def compared(name: str, features: int = FEATURES, **model: Any) -> Model:
+    """A compared method at small size."""
+    small = {"dim": DIM, "text": {"dim": 7}, "image": {"features": "features.npy"}}
+    config = make_config({"model": {"name": name, **small, **model}}).model
+    spec = replace(small_spec(context_turns=LONGEST, image_features=features), key_tokens=ATTRIBUTES)
+    return fill(find_model(name)(config, spec)).double().eval()
+
+
+def of_maps(name: str, facts: bool = False, **model: Any) -> Case:
+    """The same over maps of photos; with `facts` two of them: of what says 7, and of what says 11 and 9."""
+
+    def built() -> Model:
+        knowledge = {"knowledge": {"style_tips": "tips.txt", "entries": 3}} if facts else {}
+        made = compared(name, CHANNELS * PLACES, **knowledge, **model)
+        if facts:
+            made.facts.about = torch.tensor([[7, -1], [11, 9]])
+            made.facts.key, made.facts.value = torch.tensor([[7, -1], [11, -1]]), torch.tensor([[6, -1], [4, 8]])
+        return made
+
+    return Case(built, pictures=MAPS)
+
+
+def clip() -> Model:
+    """A CLIP of random weights under the two stacks, in float64."""
+    towers = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {
+        **towers,
+        "vocab_size": VOCABULARY + 2,
+        "max_position_embeddings": 12,
+        "bos_token_id": 31,
+        "eos_token_id": 32,
+    }
+    vision = {**towers, "image_size": 8, "patch_size": 4}
+    both = CLIPConfig(text_config=text, vision_config=vision, projection_dim=FEATURES).to_dict()
+    config = make_config({"model": {"name": "clip", "heads": 1, "text": {"checkpoint": "clip"}}}).model
+    spec = small_spec(image_features=None, text_encoder=both)
+    return fill(Clip(config, spec)).double().eval()
+
+
+def floor(name: str, **model: Any) -> Model:
+    config = make_config({"model": {"name": name, **model}}).model
+    made = find_model(name)(config, small_spec(context_turns=LONGEST, product_tokens=POSITIONS))
+    return fill(made).double().eval()
+
+
+def lexical(name: str, **model: Any) -> Model:
+    """With counts of a catalogue of nine texts."""
+    made = floor(name, **model)
+    made.frequency.copy_(torch.arange(VOCABULARY) % 7)
+    made.products.fill_(9)
+    made.pieces.fill_(3)
+    return made
+
+
+def popularity() -> Model:
+    made = floor("popularity")
+    batch = Case(two_towers).batch()
+    products = batch.products
+    made.texts = text_numbers(products.tokens, products.keep)[1:3].sort().values
+    made.counts = torch.tensor([5.0, 2.0], dtype=torch.float64)
+    return made
+
+
+def sentences() -> Model:
+    bert = BertConfig(
+        vocab_size=VOCABULARY, hidden_size=DIM, num_hidden_layers=1, num_attention_heads=2, intermediate_size=11
+    )
+    config = make_config({"model": {"name": "sentences", "text": {"checkpoint": "bert"}}}).model
+    return fill(Sentences(config, small_spec(text_encoder=bert.to_dict()))).double().eval()
+
+
+# Where the scores of a node's edges have one sign, who asks adds one number to all of them.
+ONE_SIGN = {"layers.1.target": cancels}
 CASES = {
     "paper": Case(lambda: build("paper"), idle=KEY_BIAS),
     "released": Case(lambda: build("released"), idle=KEY_BIAS),
@@ -49,6 +133,24 @@ CASES = {
         LONGEST,
         {".positions.": unread},
     ),
+    "mhred": Case(lambda: compared("mhred", hidden=5)),
+    "mhred, both ways": Case(
+        lambda: compared("mhred", hidden=5, cell="lstm", both_ways=True, pool="attentive", ranking=SOFTMAX)
+    ),
+    "umd": of_maps("umd", hidden=5, maps=3, branches=2),
+    "magic": of_maps("magic", hidden=5, context_hidden=3),
+    "magic, knowledge": of_maps("magic", facts=True, hidden=5, context_hidden=3),
+    "larch": Case(lambda: compared("larch", layers=2, heads=2, head_dim=3)),
+    "larch, knowledge": of_maps("larch", facts=True, layers=1, heads=2, head_dim=3, word_window=1),
+    "treasure": Case(lambda: compared("treasure", hidden=5, heads=2), idle=ONE_SIGN),
+    "enteract": replace(of_maps("enteract", hidden=5, heads=2), idle=ONE_SIGN),
+    "clip": Case(clip, idle={**KEY_BIAS, "text.tower.": unread, "backbone.": unread}),
+    "random": Case(lambda: floor("random")),
+    "popularity": Case(popularity),
+    "tfidf": Case(lambda: lexical("tfidf")),
+    "bm25": Case(lambda: lexical("bm25", turns=2)),
+    "sentences": Case(sentences, idle={"words.": unread}),
+    "bag": Case(lambda: floor("bag", text={"dim": 7}), LONGEST),
     "two towers": Case(two_towers),
 }
 

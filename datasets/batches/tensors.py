@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from torch import Tensor
 
 NONE = -1
@@ -54,6 +54,12 @@ class Contexts(Movable):
     turns: Int[Tensor, "batch context"]
     state_tokens: Int[Tensor, "batch slot piece"]
     state_keep: Bool[Tensor, "batch slot piece"]
+
+    def each_turn(self, vectors: Shaped[Tensor, "turn *dim"]) -> tuple[Tensor, Bool[Tensor, "batch context"]]:
+        """What belongs to each turn of each context [batch, context, ...], zeros where there is no turn; and where there is one."""
+        keep = self.turns >= 0
+        found = vectors[self.turns.clamp(min=0)]
+        return found.masked_fill(~keep.view(*keep.shape, *[1] * (found.dim() - 2)), 0.0), keep
 
 
 @dataclass(frozen=True)

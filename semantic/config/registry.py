@@ -11,6 +11,19 @@ from semantic.config.schema import ModelConfig
 MODELS = {
     "semantic": "semantic.models.semantic.paper:Semantic",
     "semantic_small_data": "semantic.models.semantic.small_data:SmallDataSemantic",
+    "mhred": "semantic.models.compared.mhred:Mhred",
+    "umd": "semantic.models.compared.umd:Umd",
+    "magic": "semantic.models.compared.magic:Magic",
+    "larch": "semantic.models.compared.larch:Larch",
+    "treasure": "semantic.models.compared.treasure:Treasure",
+    "enteract": "semantic.models.compared.enteract:Enteract",
+    "clip": "semantic.models.compared.clip:Clip",
+    "random": "semantic.models.floors.popularity:Random",
+    "popularity": "semantic.models.floors.popularity:Popularity",
+    "tfidf": "semantic.models.floors.lexical:Tfidf",
+    "bm25": "semantic.models.floors.lexical:Bm25",
+    "sentences": "semantic.models.floors.sentences:Sentences",
+    "bag": "semantic.models.floors.bag:Bag",
 }
 """Short name -> import path of the model's class."""
 

@@ -18,7 +18,7 @@ from semantic.datasets.store.store import Store
 from semantic.dst.schema import UNSET, SlotSchema
 from semantic.encoders.vocabulary import pad_id, tokenise, train_wordpiece
 from semantic.models.interface import Model
-from semantic.models.text_checkpoints import load_encoder, load_tokenizer
+from semantic.models.text_checkpoints import load_tokenizer
 from semantic.runtime.errors import DataError
 
 
@@ -33,7 +33,7 @@ def build_model(config: Config, store: Store, say: Callable[[str], None], held_o
         DataError: slots of the configuration that are not the store's, or a features file of another length.
     """
     checkpoint = config.model.text.checkpoint
-    encoder = None if checkpoint is None else load_encoder(checkpoint)
+    encoder = None if checkpoint is None else find_model(config.model.name).load_text_encoder(checkpoint)
     tokenizer = _tokenizer(config, store, encoder, say, held_out)
     spec = _input_spec(config, store, tokenizer, encoder)
     with torch.random.fork_rng():
@@ -74,7 +74,7 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
         pad=pad_id(tokenizer),
         positions=max(data.turn_tokens, data.product_tokens)
         if encoder is None
-        else encoder.config.max_position_embeddings,
+        else encoder.config.get_text_config().max_position_embeddings,
         slots=schema.slots,
         key_tokens=tuple(map(pieces, schema.words)),
         unset_tokens=pieces(UNSET),

@@ -30,10 +30,12 @@ from semantic.config.schema import ModelConfig
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Batch, Contexts, Products, map_tensors
 from semantic.datasets.store.store import Store
-from semantic.encoders.attention import AttentionLayer
+from semantic.dst.interaction import EPSILON, inner_products
 from semantic.encoders.image import Backbone
+from semantic.encoders.layers.attention import AttentionLayer
 from semantic.models.losses import hinge_loss
 from semantic.models.saving import SavedModel
+from semantic.models.text_checkpoints import load_encoder
 from semantic.runtime.progress import Progress
 
 Q = TypeVar("Q")
@@ -56,6 +58,17 @@ class ProductRows:
     ) -> "ProductRows":
         """The rows that `candidates` point at (padding reads row 0), or all rows for every query."""
         return cls(rows.unsqueeze(0) if candidates is None else rows[candidates.clamp(min=0)])
+
+    def part(self, place: int) -> "ProductRows":
+        """One vector of each row of several."""
+        norms = self.squared_norms
+        return ProductRows(self.rows[:, :, place], None if norms is None else norms[:, :, place])
+
+    def cosines(self, query: Float[Tensor, "query dim"]) -> Float[Tensor, "query candidate"]:
+        """The cosine of each query and each candidate's row, a vector; zero where either is zeros."""
+        norms = torch.linalg.vector_norm(self.rows, dim=-1) if self.squared_norms is None else self.squared_norms.sqrt()
+        own = torch.linalg.vector_norm(query, dim=-1, keepdim=True).clamp(min=EPSILON)
+        return inner_products((query / own).unsqueeze(1), self.rows).squeeze(1) / norms.clamp(min=EPSILON)
 
 
 @dataclass(frozen=True)
@@ -168,6 +181,11 @@ class Model(SavedModel, ABC):
         """Why candidates are scored as they are; nothing by default."""
         del query, products
         return ()
+
+    @classmethod
+    def load_text_encoder(cls, checkpoint: str) -> Any:
+        """The encoder that `text.checkpoint` names, of transformers: of the BERT family, unless a model says otherwise."""
+        return load_encoder(checkpoint)
 
     def initialise(self, text_encoder: nn.Module | None) -> None:
         """Take over weights from checkpoints, once, after the model was made; `text_encoder` is `text.checkpoint`'s.

@@ -79,8 +79,26 @@ def load_encoder(checkpoint: str) -> Any:
     return encoder
 
 
+def load_clip(checkpoint: str) -> Any:
+    """The CLIP model of a checkpoint, a hub name or a folder; CheckpointError as `load_encoder`."""
+    from transformers import CLIPModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    with _reading(checkpoint, "CLIP"):
+        model, report = CLIPModel.from_pretrained(checkpoint, trust_remote_code=False, output_loading_info=True)
+    absent = sorted(report["missing_keys"])
+    if absent:
+        raise CheckpointError(
+            f"text checkpoint {checkpoint}: expected all weights of a CLIP model, found {len(absent)} missing "
+            f"(first {absent[0]})"
+        )
+    return model
+
+
 @contextmanager
-def _reading(checkpoint: str) -> Iterator[None]:
+def _reading(checkpoint: str, family: str = "BERT-family") -> Iterator[None]:
     """A block in which transformers reads a checkpoint; whatever it raises is a fault of that."""
     check_place(checkpoint, "text checkpoint", CheckpointError)
     try:
@@ -93,7 +111,7 @@ def _reading(checkpoint: str) -> Iterator[None]:
             first = "one with code of its own (auto_map in its config.json), which is never run"
         kind = "folder" if Path(checkpoint).is_dir() else "hub name or folder"
         raise CheckpointError(
-            f"text checkpoint {checkpoint}: expected a {kind} with a BERT-family checkpoint, got: {first}"
+            f"text checkpoint {checkpoint}: expected a {kind} with a {family} checkpoint, got: {first}"
         ) from error
 
 

@@ -4,15 +4,24 @@ from collections.abc import Callable
 
 import torch
 
+from semantic.config.errors import ConfigError
 from semantic.config.schema import TrainingConfig
 from semantic.models.interface import Model
 
 
 def make_optimizer(model: Model, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW over the model's parameter groups; with no weight decay that is Adam, the paper's."""
-    return torch.optim.AdamW(
-        model.parameter_groups(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
+    """AdamW over the model's parameter groups; with no weight decay that is Adam, the paper's.
+
+    Raises:
+        ConfigError: there are epochs, and nothing to train in them.
+    """
+    groups = model.parameter_groups()
+    if not groups and config.epochs:
+        raise ConfigError(
+            f"training.epochs: expected 0 for model {model.config.name}, which has nothing to train, got {config.epochs}"
+        )
+    groups = groups or [{"params": [torch.zeros(0)]}]  # torch refuses an optimiser of nothing at all
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def linear_decay(config: TrainingConfig, steps: int) -> Callable[[int], float]:

@@ -153,7 +153,8 @@ class TrainingRun:
 
     def _prepare_records(self) -> None:
         if not self.config.training.epochs:
-            self.model.save_pretrained(self.folder.staged_model(0))
+            self.kept.eval().remember(self.builder, self.examples.training)
+            self.kept.save_pretrained(self.folder.staged_model(0))
         self.folder.publish_model(self.best_epoch)
         self.folder.write_metrics(self.history)
         self.writer = SummaryWriter(str(self.folder.path / "tensorboard"), purge_step=self.epoch + 1)

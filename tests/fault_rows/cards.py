@@ -62,7 +62,7 @@ ROWS = (
     row(
         "a card of a model that is not there",
         "card RUN",
-        "model.name: expected one of semantic, semantic_small_data, or an import path module:Class, got 'mine:Model': there is "
+        "model.name: expected one of semantic, semantic_small_data, ..., or an import path module:Class, got 'mine:Model': there is "
         "no module 'mine'",
         replace(f"{RUN}/config.yaml", "name: semantic", "name: mine:Model"),
     ),

@@ -133,24 +133,24 @@ ROWS = (
     ),
     field(
         "model.name=nothing",
-        "model.name: expected one of semantic, semantic_small_data, or an import path module:Class, got 'nothing'",
+        "model.name: expected one of semantic, semantic_small_data, ..., or an import path module:Class, got 'nothing'",
     ),
     field(
         "model.name=os:system",
-        "model.name: expected one of semantic, semantic_small_data, or an import path module:Class of a mod...",
+        "model.name: expected one of semantic, semantic_small_data, ..., or an import path module:Class of a mod...",
     ),
     field(
         "model.name=os",
-        "model.name: expected one of semantic, semantic_small_data, or an import path module:Class, got 'os'",
+        "model.name: expected one of semantic, semantic_small_data, ..., or an import path module:Class, got 'os'",
     ),
     field(
         "model.name=no.such.module:Model",
-        "model.name: expected one of semantic, semantic_small_data, or an import path module:Class, got 'no...",
+        "model.name: expected one of semantic, semantic_small_data, ..., or an import path module:Class, got 'no...",
     ),
     field("model.name=:", "--set model.name=:: expected YAML, got: ..."),
     field(
         "model.name=[1]",
-        "model.name: expected one of semantic, semantic_small_data, or an import path module:Class, got '[1]'",
+        "model.name: expected one of semantic, semantic_small_data, ..., or an import path module:Class, got '[1]'",
     ),
     field("model=3", "model: expected a section, a mapping of keys to values, got 3"),
     field("model=null", "model: expected a section, a mapping of keys to values, got None"),

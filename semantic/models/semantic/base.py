@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,16 +13,17 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import Inputs
 from semantic.batching.shards import Counts, Shard
-from semantic.config.schema import ModelConfig, NaturalInt, PositiveFloat, Section, TextSource
+from semantic.config.schema import NaturalInt, PositiveFloat, TextSource
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Batch, Contexts, Products
 from semantic.dst.interaction import DialogueStateInteraction
 from semantic.dst.state import DialogueState, GoldValues, StateEncoders, TurnVectors, TurnWords
 from semantic.encoders.completion import TextCompletion
-from semantic.encoders.image import Backbone, WhitenedImageEncoder
+from semantic.encoders.image import WhitenedImageEncoder
 from semantic.encoders.words import BatchWords
-from semantic.models.interface import Explanation, Loss, Model, ProductRows, full_precision
+from semantic.models.interface import Explanation, Loss, ProductRows, full_precision
 from semantic.models.losses import ranking_loss
+from semantic.models.photos import PhotoConfig, PhotoModel
 from semantic.models.semantic.catalogue import fit_completion, photo_blocks
 from semantic.models.semantic.diagnostics import diagnose, signs_of_collapse
 from semantic.models.semantic.joint import LossConfig, joint_loss, student_loss
@@ -32,18 +32,6 @@ from semantic.models.semantic.neighbours import Neighbours, NeighboursConfig, re
 from semantic.models.semantic.pointing import Shown, ShownProducts
 from semantic.models.semantic.scoring import Match, Query, Side, match
 from semantic.models.text_checkpoints import to_unit_deviation
-
-
-class PhotoSource(Section):
-    """Where photo vectors come from."""
-
-    backbone: str = Field("resnet18", description="torchvision or timm model name")
-    weights: str | None = Field(
-        None, description="'pretrained' (hub), a safetensors file, or null for weights from scratch"
-    )
-    features: str | None = Field(
-        None, description=".npy file [product, feature] in the store's order, read instead of running a backbone"
-    )
 
 
 class TableSource(TextSource):
@@ -60,11 +48,10 @@ class TableSource(TextSource):
     completion_epochs: NaturalInt = Field(60, description="passes over the catalogue that teach the guessing")
 
 
-class SemanticConfig(ModelConfig):
+class SemanticConfig(PhotoConfig):
     """What the configurations of both methods hold."""
 
     text: TableSource
-    image: PhotoSource
     loss: LossConfig
     gate_learning_rate: PositiveFloat | None = Field(
         None,
@@ -75,10 +62,6 @@ class SemanticConfig(ModelConfig):
         description="products already shown, and those like them, are more or less relevant for it, by what is said; off in the paper",
     )
     neighbours: NeighboursConfig = NeighboursConfig()
-
-    @property
-    def features_file(self) -> str | None:
-        return self.image.features
 
     @property
     def uses_catalogue_words(self) -> bool:
@@ -99,7 +82,7 @@ class ContextReading:
     shown: Shown | None = None
 
 
-class StateAwareModel(Model):
+class StateAwareModel(PhotoModel):
     """f(dialogue, product) = tanh(cos(x_CT, x_PT) + w cos(x_CV, x_PV) + r(p)), with the dialogue state in every x; r by `pointer`.
 
     A row of a product is [p_T, p_V]. The teacher encodes the state from gold slot values, the student infers it from the
@@ -110,7 +93,6 @@ class StateAwareModel(Model):
     gates: ClassVar[tuple[str, ...]] = ()
     """Names of its own parameters that are gates; its modules name theirs."""
     dim: int
-    backbone: Backbone | None
     state: StateEncoders
     text_interaction: DialogueStateInteraction
     image_interaction: DialogueStateInteraction
@@ -152,12 +134,7 @@ class StateAwareModel(Model):
 
     @property
     def inputs(self) -> Inputs:
-        if self.config.image.features is not None:
-            return Inputs(Path(self.config.image.features), "own")
-        assert self.backbone is not None
-        # Of hidden photos the features are zeros, and no backbone runs over black pictures.
-        computed_once = self.backbone.cacheable or "photos" in self.spec.hidden
-        return Inputs(self.backbone if computed_once else "pictures", "own")
+        return replace(super().inputs, states="own")
 
     @property
     def product_shape(self) -> tuple[int, ...]:
@@ -168,8 +145,7 @@ class StateAwareModel(Model):
             self.load_text(text_encoder)
         if self.config.text.table_scale == "unit":
             to_unit_deviation(self.word_table)
-        if self.backbone is not None and self.config.image.weights is not None:
-            self.backbone.load(self.config.image.weights)
+        self.load_photos()
 
     def fit_catalogue(self, builder: BatchBuilder, seed: int, advance: Callable[[int, int], None]) -> None:
         """Whiten the photos' features, and learn to guess the words that texts leave out, where the model does either."""
@@ -244,7 +220,7 @@ class StateAwareModel(Model):
 
     def loss(self, shard: Shard) -> Loss:
         """The joint loss of teacher and student on labelled examples, the student's alone on others."""
-        batch = self._with_features(shard.batch)
+        batch = self.with_features(shard.batch)
         words = self.words(batch)
         rows = self.read_products(batch.products, words)
         reading = self.read_contexts(batch.contexts, words)
@@ -352,39 +328,3 @@ class StateAwareModel(Model):
     def other_words(self) -> Sequence[Tensor]:
         """Words that every batch needs, whatever its texts."""
         return () if self.completion is None else (self.completion.words,)
-
-    def image_features(self, photos: Tensor) -> Float[Tensor, "photo feature"]:
-        """Backbone features of pictures; features computed beforehand pass through."""
-        if photos.dtype != torch.uint8:
-            return photos.to(self.word_table.weight.dtype)
-        if self.backbone is None:
-            raise ValueError("photos: expected features [photo, feature], as this model was trained on, got pictures")
-        if not len(photos):
-            return torch.zeros(0, self.backbone.features, device=photos.device)
-        return self.backbone(photos)
-
-    def _with_features(self, batch: Batch) -> Batch:
-        """The batch with features for pictures, by one call of the backbone: statistics over processes need as many on each."""
-        products, contexts = batch.products, batch.contexts
-        own, shown = self.image_features(torch.cat([products.photos, contexts.photos])).split(
-            [len(products.photos), len(contexts.photos)]
-        )
-        return replace(batch, products=replace(products, photos=own), contexts=replace(contexts, photos=shown))
-
-    def shown_photos(
-        self, contexts: Contexts, encoder: nn.Module
-    ) -> tuple[Float[Tensor, "turn photo dim"], Bool[Tensor, "turn photo"]]:
-        """The vectors of the photos each turn shows, and which places hold one."""
-        shown, keep = contexts.turn_photos, contexts.turn_photos >= 0
-        if not bool(keep.any()):
-            return self.word_table.weight.new_zeros(*shown.shape, self.dim), keep
-        return encoder(self.image_features(contexts.photos))[shown.clamp(min=0)], keep
-
-
-def context_turns(
-    contexts: Contexts, vectors: Float[Tensor, "turn *dim"]
-) -> tuple[Tensor, Bool[Tensor, "batch context"]]:
-    """What belongs to each turn of each context [batch, context, ...], zeros where there is no turn, and where there is one."""
-    keep = contexts.turns >= 0
-    found = vectors[contexts.turns.clamp(min=0)]
-    return found.masked_fill(~keep.view(*keep.shape, *[1] * (found.dim() - 2)), 0.0), keep

@@ -23,13 +23,13 @@ from semantic.dst.state import (
     TurnWords,
     WordReader,
 )
-from semantic.encoders.attention import Attention
 from semantic.encoders.completion import TextCompletion
 from semantic.encoders.context import PhotoSelection
 from semantic.encoders.image import Backbone, ImageEncoder, WhitenedImageEncoder
-from semantic.encoders.masking import masked_sum
-from semantic.encoders.packing import by_length
-from semantic.encoders.pooling import Pool
+from semantic.encoders.layers.attention import Attention
+from semantic.encoders.layers.masking import masked_sum
+from semantic.encoders.layers.packing import by_length
+from semantic.encoders.layers.pooling import Pool
 from semantic.encoders.text import ContextualWords, TextEncoder
 from semantic.encoders.words import BatchWords, WordTables
 from semantic.models.interface import DirectForm
@@ -37,7 +37,6 @@ from semantic.models.losses import log_scale
 from semantic.models.semantic.base import (
     ContextReading,
     StateAwareModel,
-    context_turns,
 )
 from semantic.models.semantic.losses import state_loss
 from semantic.models.semantic.neighbours import Neighbours
@@ -191,19 +190,19 @@ class Semantic(StateAwareModel):
         tokens, token_keep = contexts.turn_tokens, contexts.turn_keep
         if isinstance(self.state.student.predictor, WordReader):
             vectors = self.turn_text.words_in_context(words, tokens, token_keep)
-            texts, keep = context_turns(contexts, self.turn_text.pool(vectors, token_keep))
+            texts, keep = contexts.each_turn(self.turn_text.pool(vectors, token_keep))
         else:
-            texts, keep = context_turns(contexts, self.turn_text(words, tokens, token_keep))
+            texts, keep = contexts.each_turn(self.turn_text(words, tokens, token_keep))
         if self.turn_position is not None:
             texts = texts + self.turn_position[-texts.shape[1] :]
         c_text = self.context_text(texts, keep=keep)
-        photos, shown = self.shown_photos(contexts, self.image)
+        photos, shown = self.shown_photos(contexts, self.image, self.dim)
         at, share = contexts.turns.clamp(min=0), None
         if isinstance(self.context_image, PhotoSelection):
             selected, share = self.context_image.select(c_text[:, -1], photos[at], shown[at] & keep.unsqueeze(-1))
             c_image = selected.unsqueeze(1)
         else:
-            images, _ = context_turns(contexts, self._pool_photos(photos, shown))
+            images, _ = contexts.each_turn(self._pool_photos(photos, shown))
             c_image = self.context_image(c_text, images, keep)
         evidence: TurnVectors | TurnWords = TurnVectors(c_text + c_image, keep)
         if isinstance(self.state.student.predictor, WordReader):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from semantic.config.schema import Depth, NaturalFloat, PositiveFloat, PositiveInt, Section, Share, Width
+from semantic.models.photos import PhotoSource
 from semantic.models.semantic.base import (
-    PhotoSource,
     SemanticConfig,
     TableSource,
 )

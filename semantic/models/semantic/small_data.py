@@ -32,13 +32,12 @@ from semantic.encoders.image import Backbone, WhitenedImageEncoder
 from semantic.encoders.words import BatchWords, WordTables
 from semantic.models.interface import DirectForm
 from semantic.models.losses import Ranking, SampledSoftmax, log_scale
+from semantic.models.photos import PhotoSource
 from semantic.models.semantic.base import (
     ContextReading,
-    PhotoSource,
     SemanticConfig,
     StateAwareModel,
     TableSource,
-    context_turns,
 )
 from semantic.models.semantic.joint import LossConfig
 from semantic.models.semantic.neighbours import Neighbours
@@ -151,8 +150,8 @@ class SmallDataSemantic(StateAwareModel):
         return torch.stack([self.product_projection(text), image], dim=1)
 
     def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
-        texts, keep = context_turns(contexts, self.turn_text(words, contexts.turn_tokens, contexts.turn_keep))
-        photos, shown = self.shown_photos(contexts, self.image)
+        texts, keep = contexts.each_turn(self.turn_text(words, contexts.turn_tokens, contexts.turn_keep))
+        photos, shown = self.shown_photos(contexts, self.image, self.dim)
         at = contexts.turns.clamp(min=0)
         text, image, share = self.context(texts, keep, photos[at], shown[at] & keep.unsqueeze(-1))
         said = TurnWords(contexts.turn_tokens[at], contexts.turn_keep[at] & keep.unsqueeze(-1))

@@ -15,7 +15,7 @@ from torch import Tensor
 from semantic.batching.shards import Shard
 from semantic.datasets.batches.tensors import Batch
 from semantic.dst.state import DialogueState, SlotValues
-from semantic.encoders.masking import masked_mean
+from semantic.encoders.layers.masking import masked_mean
 from semantic.encoders.words import BatchWords
 from semantic.models.interface import DirectForm, Loss
 from semantic.models.semantic.base import StateAwareModel

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from semantic.dst.interaction import EPSILON, DialogueStateInteraction, weigh_slots
 from semantic.dst.state import LEAST_SET, SlotValues, WordReader
-from semantic.encoders.attention import Attention, AttentionLayer
 from semantic.encoders.context import PhotoSelection
-from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
-from semantic.encoders.pooling import Pool
+from semantic.encoders.layers.attention import Attention, AttentionLayer
+from semantic.encoders.layers.masking import masked_mean, masked_softmax, masked_sum
+from semantic.encoders.layers.pooling import Pool
 from semantic.models.semantic.neighbours import Neighbours
 from semantic.models.semantic.pointing import ShownProducts
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from semantic.dst.state import DialogueState, WordReader
 from semantic.encoders.context import PhotoSelection
-from semantic.encoders.masking import masked_mean, masked_sum
+from semantic.encoders.layers.masking import masked_mean, masked_sum
 from semantic.encoders.text import TextEncoder
 from semantic.models.semantic.direct.form import DirectContext, SemanticDirectForm
 from semantic.models.semantic.direct.layers import attend, pool, read_values, select_photos

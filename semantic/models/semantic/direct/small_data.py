@@ -10,7 +10,7 @@ from torch import Tensor
 from semantic.dst.state import DialogueState
 from semantic.encoders.bag import LEAST, BagEncoder, drop_words
 from semantic.encoders.context import PooledContext
-from semantic.encoders.masking import masked_softmax
+from semantic.encoders.layers.masking import masked_softmax
 from semantic.models.semantic.direct.form import DirectContext, SemanticDirectForm
 from semantic.models.semantic.direct.layers import read_values, select_photos
 from semantic.models.semantic.direct.layout import FullBatch

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
+from semantic.encoders.layers.masking import masked_mean, masked_softmax, masked_sum
 
 X = torch.tensor([[[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]], [[8.0, 80.0], [16.0, 160.0], [32.0, 320.0]]])
 KEEP = torch.tensor([[True, False, True], [False, False, False]])

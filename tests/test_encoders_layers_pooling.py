@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from semantic.encoders.pooling import POOLS, Pool
+from semantic.encoders.layers.pooling import POOLS, Pool
 
 X = torch.tensor([[[1.0, -10.0], [2.0, 20.0], [4.0, -40.0]]])
 KEEP = torch.tensor([[True, False, True]])

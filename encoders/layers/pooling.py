@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from semantic.encoders.masking import masked_mean, masked_softmax, masked_sum
+from semantic.encoders.layers.masking import masked_mean, masked_softmax, masked_sum
 
 POOLS = ("sum", "leaky_sum", "mean", "attentive")
 

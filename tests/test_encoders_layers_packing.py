@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from semantic.encoders import packing
-from semantic.encoders.attention import Attention
-from semantic.encoders.packing import GROUPS, SMALLEST, by_length
-from semantic.encoders.pooling import Pool
+from semantic.encoders.layers.attention import Attention
+from semantic.encoders.layers.packing import GROUPS, SMALLEST, by_length
+from semantic.encoders.layers.pooling import Pool
 from semantic.encoders.text import TextEncoder
 from semantic.encoders.words import BatchWords, WordTables
 from tests.small_world import DIM, HEADS, INNER, LAYERS, POSITIONS, VOCABULARY, fill, formula

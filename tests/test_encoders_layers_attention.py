@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantic.encoders.attention import Attention, AttentionLayer
+from semantic.encoders.layers.attention import Attention, AttentionLayer
 from tests.oracle import Oracle
 from tests.small_world import DIM, HEADS, INNER, LAYERS, fill, formula
 

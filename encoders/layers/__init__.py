@@ -1,0 +1,1 @@
+"""Layers and masked reductions that encoders are made of."""

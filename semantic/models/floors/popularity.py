@@ -1,0 +1,111 @@
+"""Chance and popularity."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from semantic.batching.inputs import InputSpec
+from semantic.config.schema import Seed
+from semantic.datasets.batches.builder import BatchBuilder
+from semantic.datasets.batches.tensors import Contexts, Products
+from semantic.models.floors.untrained import Untrained, UntrainedConfig
+from semantic.models.interface import ProductRows
+
+MULTIPLIER, MODULUS = 1_000_003, 2**31 - 1
+
+
+class RandomConfig(UntrainedConfig):
+    """Chance."""
+
+    name: str = Field("random", description="this model, by its short name")
+    draw: Seed = Field(0, description="seed of the numbers drawn")
+
+
+class PopularityConfig(UntrainedConfig):
+    """Popularity."""
+
+    name: str = Field("popularity", description="this model, by its short name")
+
+
+def text_numbers(tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]) -> Int[Tensor, "text"]:
+    """A number below 2^31 - 1 a text, the same for the same word pieces: a polynomial of them."""
+    found = torch.ones(len(tokens), dtype=torch.int64, device=tokens.device)
+    for token, kept in zip(tokens.T, keep.T, strict=True):
+        found = torch.where(kept, (found * MULTIPLIER + token + 1) % MODULUS, found)
+    return found
+
+
+class Random(Untrained):
+    """Scores drawn from [0, 1), by what a context says and the product's text: products of one text tie.
+
+    Float32 rows hold the number of a text in two halves.
+    """
+
+    Config = RandomConfig
+    config: RandomConfig
+
+    @property
+    def product_shape(self) -> tuple[int, ...]:
+        return (2,)
+
+    def encode_products(self, products: Products) -> Float[Tensor, "product 2"]:
+        number = text_numbers(products.tokens, products.keep)
+        return torch.stack([number >> 16, number & 0xFFFF], dim=1).float()
+
+    def encode_query(self, contexts: Contexts) -> Int[Tensor, "query"]:
+        numbers, keep = contexts.each_turn(text_numbers(contexts.turn_tokens, contexts.turn_keep))
+        return text_numbers(numbers, keep)
+
+    def score(self, query: Int[Tensor, "query"], products: ProductRows) -> Float[Tensor, "query candidate"]:
+        number = (products.rows[..., 0].long() << 16) + products.rows[..., 1].long()
+        mixed = (query.unsqueeze(1) * MULTIPLIER + number + self.config.draw) % MODULUS
+        for _ in range(3):  # a product of numbers close to each other is spread over all of them
+            mixed = (mixed ^ (mixed >> 15)) * 48271 % MODULUS
+        return mixed.double() / MODULUS
+
+
+class Popularity(Untrained):
+    """How often products of a text were recommended in training."""
+
+    Config = PopularityConfig
+    texts: Tensor
+    counts: Tensor
+
+    def __init__(self, config: PopularityConfig, spec: InputSpec) -> None:
+        super().__init__(config, spec)
+        self.register_buffer("texts", torch.zeros(0, dtype=torch.int64))  # numbers of texts, in order
+        self.register_buffer("counts", torch.zeros(0))
+
+    @property
+    def product_shape(self) -> tuple[int, ...]:
+        return (1,)
+
+    def remember(self, builder: BatchBuilder, rows: np.ndarray) -> None:
+        shown = np.concatenate([builder.store.positives(row) for row in rows])
+        ids, times = np.unique(shown, return_counts=True)
+        products = builder.products(ids)
+        texts, place = torch.unique(text_numbers(products.tokens, products.keep), return_inverse=True)
+        counts = torch.zeros(len(texts)).index_add_(0, place, torch.from_numpy(times).float())
+        self.texts, self.counts = texts.to(self.device), counts.to(self.device)
+
+    def encode_products(self, products: Products) -> Float[Tensor, "product 1"]:
+        number = text_numbers(products.tokens, products.keep)
+        if not len(self.texts):
+            return self.counts.new_zeros(len(number), 1)
+        place = torch.searchsorted(self.texts, number).clamp(max=len(self.texts) - 1)
+        return torch.where(self.texts[place] == number, self.counts[place], 0.0).unsqueeze(1)
+
+    def encode_query(self, contexts: Contexts) -> Float[Tensor, "query"]:
+        return torch.zeros(len(contexts.turns), device=contexts.turns.device)
+
+    def score(self, query: Float[Tensor, "query"], products: ProductRows) -> Float[Tensor, "query candidate"]:
+        return products.rows[..., 0].expand(len(query), -1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        """There are as many texts as there are."""
+        for name in ("texts", "counts"):
+            if prefix + name in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -1,0 +1,33 @@
+"""What floors that learn nothing share: nothing to train, and no epoch to train it in."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+
+from semantic.batching.shards import Shard
+from semantic.config.schema import ModelConfig
+from semantic.models.interface import Loss, Model
+
+UNTRAINED: Mapping[str, Mapping[str, Any]] = {"untrained": {"training": {"epochs": 0}}}
+
+
+class UntrainedConfig(ModelConfig):
+    """The configuration of a floor that learns nothing: a run of no epoch."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = UNTRAINED
+
+
+class Untrained(Model):
+    """A ranking without parameters."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return []
+
+    def loss(self, shard: Shard) -> Loss:
+        """The hinge of its scores, which nothing lowers."""
+        batch = shard.batch
+        with torch.no_grad():
+            rows, query = self.encode_products(batch.products), self.encode_query(batch.contexts)
+            scores = self.scores(query, rows, batch.candidates)
+            return Loss.sum(ranking=self.ranking_loss(scores, batch.positive, batch.keep, shard.counts))
