@@ -341,3 +341,36 @@ def test_a_feature_that_is_no_number_names_its_file_and_its_product(shop, build,
         builder.products(np.array([others[0], product]))
     with pytest.raises(DataError, match=re.escape(message)):
         builder.contexts(np.arange(len(shop.example_turns)))
+
+
+def test_appended_states_stand_at_the_end_of_last_turns_alone(shop, pieces, features):
+    keys = [[40_000 + slot] * (1 + slot % 2) for slot in range(len(shop.slots))]
+    plain, told = (
+        BatchBuilder(shop, pieces, features, context_turns=5, photos_per_turn=5, pad=PAD, appended=appended)
+        for appended in ((), keys)
+    )
+    rows = np.arange(len(shop.example_turns))
+
+    one, other = plain.contexts(rows), told.contexts(rows)
+
+    assert len({*other.turns[:, -1].tolist()}) == len(rows)  # each last turn is its context's own
+    assert not {*other.turns[:, -1].tolist()} & {*other.turns[:, :-1].flatten().tolist()}
+    found = 0
+    for row in rows:
+        for place in range(5):
+            turn, same = int(one.turns[row, place]), int(other.turns[row, place])
+            assert (turn == NONE) == (same == NONE)
+            if turn == NONE:
+                continue
+            said = one.turn_tokens[turn][one.turn_keep[turn]].tolist()
+            if place == 4:
+                states = shop.turn_states[naive_window(shop, row, 5)[-1]]
+                for slot, value in enumerate(states):
+                    if value > 0:
+                        said += [*keys[slot], *pieces.values[value][pieces.values[value] != NONE].tolist()]
+                        found += 1
+            assert other.turn_tokens[same][other.turn_keep[same]].tolist() == said
+            shown = [one.photos[p].tolist() for p in one.turn_photos[turn] if p >= 0]
+            assert [other.photos[p].tolist() for p in other.turn_photos[same] if p >= 0] == shown
+    assert found > len(rows)
+    assert torch.equal(one.state_tokens, other.state_tokens)

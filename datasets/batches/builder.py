@@ -1,6 +1,6 @@
 """Batches of a store's examples, built from memory-mapped arrays."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from mmap import mmap
 from pathlib import Path
@@ -35,6 +35,9 @@ class BatchBuilder:
     Nothing of what is `hidden` is in any batch: without "photos" no product has one and no turn shows one, without
     "product_text" and "dialogue_text" products and turns have no word pieces. Of `photos` the type and the row's shape alone are
     then read.
+
+    With `appended`, the word pieces of the slots' keys, the last turn of each context ends in its gold state, `key value` for
+    each slot that is set.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class BatchBuilder:
         photos_per_turn: int,
         pad: int,
         hidden: Collection[str] = (),
+        appended: Sequence[Sequence[int]] = (),
     ) -> None:
         self.store = store
         self.pieces = pieces
@@ -55,6 +59,7 @@ class BatchBuilder:
         self.photos_per_turn = photos_per_turn
         self.pad = pad
         self.hidden = frozenset(hidden)
+        self.appended = appended
 
     def __getstate__(self) -> dict[str, Any]:
         """For worker processes: a memory map goes as its file's name, not as a copy of its content."""
@@ -89,10 +94,34 @@ class BatchBuilder:
         dialogue, target = self.store.example_turns[rows].T
         window = target[:, None] - np.arange(self.context_turns, 0, -1)
         window[window < self.store.dialogue_first_turn[dialogue][:, None]] = NONE
+        if self.appended:
+            return self._contexts_with_states(window)
         turns, inverse = np.unique(window[window != NONE], return_inverse=True)
         index = np.full(window.shape, NONE, dtype=np.int64)
         index[window != NONE] = inverse
         return self.assemble(self.pieces.turns[turns], self._shown(turns), index, self.store.turn_states[window[:, -1]])
+
+    def _contexts_with_states(self, window: np.ndarray) -> Contexts:
+        """Contexts whose last turns end in their gold states; these are theirs alone, as other contexts hold them plain."""
+        earlier, last = window[:, :-1], window[:, -1]
+        turns, inverse = np.unique(earlier[earlier != NONE], return_inverse=True)
+        index = np.full(window.shape, NONE, dtype=np.int64)
+        index[:, :-1][earlier != NONE] = inverse
+        index[:, -1] = len(turns) + np.arange(len(window))
+        states = self.store.turn_states[last]
+        said = [self._visible(self.pieces.turns[last], "dialogue_text")]
+        for slot, key in enumerate(self.appended):
+            value = self.pieces.values[np.maximum(states[:, slot], 0)]
+            told = np.concatenate(
+                [np.broadcast_to(np.asarray(key, value.dtype), (len(value), len(key))), value], axis=1
+            )
+            said.append(np.where(states[:, slot, None] > 0, told, NONE))  # the first value is "none": unset
+        whole = np.concatenate(said, axis=1)
+        whole = np.take_along_axis(whole, np.argsort(whole == NONE, axis=1, kind="stable"), axis=1)
+        plain = self._visible(self.pieces.turns[turns], "dialogue_text")
+        plain = np.pad(plain, ((0, 0), (0, whole.shape[1] - plain.shape[1])), constant_values=NONE)
+        pieces = np.concatenate([plain, whole])
+        return self._assemble(pieces, self._shown(np.concatenate([turns, last])), index, states)
 
     def assemble(self, pieces: np.ndarray, shown: np.ndarray, turns: np.ndarray, states: np.ndarray) -> Contexts:
         """Contexts from turns that need not be the store's.
@@ -101,10 +130,13 @@ class BatchBuilder:
         at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state reads as one
         with every slot unset, so whether its example counts as labelled is decided before (`data.unannotated`).
         """
+        return self._assemble(self._visible(pieces, "dialogue_text"), shown, turns, states)
+
+    def _assemble(self, pieces: np.ndarray, shown: np.ndarray, turns: np.ndarray, states: np.ndarray) -> Contexts:
         shown = np.where((shown != NONE) & self.has_photo(shown), shown, NONE).astype(np.int64)
         pictures, picture = np.unique(shown[shown != NONE], return_inverse=True)
         shown[shown != NONE] = picture
-        tokens, keep = self._tokens(self._visible(pieces, "dialogue_text"))
+        tokens, keep = self._tokens(pieces)
         values, values_keep = self._tokens(self.pieces.values[np.maximum(states, 0)], trim=False)
         return Contexts(
             tokens,

@@ -31,6 +31,7 @@ class InputSpec:
     product_tokens: int = 30
     value_tokens: int = 6
     hidden: tuple[Hidden, ...] = ()  # what batches hold nothing of: `data.hidden` of the run
+    states_appended: bool = False  # last turns end in the gold state: `data.dialogue_states` of the run
 
 
 @dataclass(frozen=True)

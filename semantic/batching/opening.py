@@ -47,7 +47,7 @@ def open_batches(
     """
     if tokenizer is None:
         raise UserError("model: expected a tokenizer.json beside its weights to read text with, found none")
-    if inputs.states != "none" and spec.slots != store.slots:
+    if (inputs.states != "none" or spec.states_appended) and spec.slots != store.slots:
         raise DataError(
             f"{store.path}: expected the model's slots ({', '.join(spec.slots)}), found {', '.join(store.slots)}"
         )
@@ -58,6 +58,7 @@ def open_batches(
         context_turns=spec.context_turns,
         photos_per_turn=spec.photos_per_turn,
         pad=spec.pad,
+        appended=spec.key_tokens if spec.states_appended else (),
         hidden=spec.hidden,
     )
 

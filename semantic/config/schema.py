@@ -132,6 +132,12 @@ class DataConfig(Section):
         description="what no model is shown, for ablations: photos (of turns and products), product_text, dialogue_text",
     )
 
+    dialogue_states: Literal["inferred", "appended"] = Field(
+        "inferred",
+        description="appended: the gold state, `slot value ...`, stands at the end of a context for every model "
+        "(Figure 6 of the paper); the label is read then, and rows are marked",
+    )
+
     @field_validator("hidden")
     @classmethod
     def _something_of_products_stays(cls, hidden: tuple[Hidden, ...]) -> tuple[Hidden, ...]:

@@ -55,7 +55,7 @@ def write_summary(
         "explanations": test.explanations,
         "protocols": test.protocols,
         "tie_rate": test.tie_rate,
-        "reads_gold_states": config.model.reads_gold_states,
+        "reads_gold_states": config.model.reads_gold_states or config.data.dialogue_states == "appended",
         "states": None if tracking is None else tracking.record(),
         "floors": floors(
             store,

@@ -69,10 +69,13 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
     if model.uses_catalogue_words and "product_text" not in data.hidden:
         found = np.unique(tokenise(tokenizer, store.product_texts, data.product_tokens))
         words = tuple(int(word) for word in found if word >= 0)
+    longest_turn = data.turn_tokens
+    if data.dialogue_states == "appended":
+        longest_turn += sum(len(pieces(word)) + data.value_tokens for word in schema.words)
     return InputSpec(
         vocabulary=tokenizer.get_vocab_size() if encoder is None else encoder.get_input_embeddings().num_embeddings,
         pad=pad_id(tokenizer),
-        positions=max(data.turn_tokens, data.product_tokens)
+        positions=max(longest_turn, data.product_tokens)
         if encoder is None
         else encoder.config.get_text_config().max_position_embeddings,
         slots=schema.slots,
@@ -88,6 +91,7 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
         product_tokens=data.product_tokens,
         value_tokens=data.value_tokens,
         hidden=data.hidden,
+        states_appended=data.dialogue_states == "appended",
     )
 
 

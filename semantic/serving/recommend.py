@@ -156,7 +156,7 @@ class Recommender:
         evaluation: EvaluationConfig | None = None,
         progress: Progress | None = None,
     ) -> None:
-        if model.config.reads_gold_states:
+        if model.config.reads_gold_states or model.spec.states_appended:
             raise DataError(
                 "recommend: expected a model that infers the dialogue state, got one that ranks by the gold state, "
                 "which a new dialogue does not have"

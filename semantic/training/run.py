@@ -107,6 +107,11 @@ class TrainingRun:
             f"D_P: {counts['unlabelled_examples']} examples of {counts['unlabelled_dialogues']} dialogues without; "
             f"validation {counts['valid_queries']}, test {counts['test_queries']} queries."
         )
+        if self.config.data.dialogue_states == "appended":
+            self.progress.say(
+                "data.dialogue_states appended: the gold state stands at the end of every last turn, in training, validation and test; "
+                "what is measured is an upper bound."
+            )
 
     def fit(self) -> None:
         """All epochs that are still to do."""
