@@ -16,7 +16,7 @@ from semantic.report.experiments.exporting import (
     to_tests_csv,
 )
 from semantic.report.experiments.latex import to_latex
-from semantic.report.experiments.layout import difference_text, p_text, table_rows
+from semantic.report.experiments.layout import difference_text, number_text, p_text, table_rows
 from semantic.report.experiments.printing import print_results
 from semantic.report.experiments.record import read_results
 from tests.experiment_files import study
@@ -182,3 +182,24 @@ def test_a_terminal_without_our_signs_gets_others(results):
 def test_small_numbers_are_written_as_people_read_them():
     assert [p_text(p) for p in (0.04, 0.001, 0.0009, 1.0)] == ["0.040", "0.001", "< 0.001", "1.000"]
     assert [difference_text(d) for d in (0.0123, -0.0123, 0.0001, -0.0001)] == ["+1.2", "-1.2", "0.0", "0.0"]
+
+
+def test_costs_stand_at_the_end_of_a_row_where_the_report_asks_for_them(results):
+    line = results.parts[0].variants[0].model_copy(update={"parameters": 1_234_567, "seconds": 185.0})
+    part = results.parts[0].model_copy(update={"lines": (line, *results.parts[0].lines[1:])})
+    asked = results.model_copy(update={"parts": (part,), "costs": True})
+
+    for text in (to_markdown(asked), readme_table(asked)):
+        assert "| parameters | a run |" in text
+        assert "| 1.2 M | 3 min 5 s |" in text
+        assert re.search(r"\*random\*.*\|  \|  \|\n", text)
+    assert "parameters" not in to_markdown(results) + readme_table(results)
+    console = Console(record=True, width=200)
+    print_results(asked, console)
+    assert "1.2 M" in console.export_text()
+
+
+def test_numbers_are_short():
+    assert [number_text(count) for count in (0, 999, 1000, 45_678, 12_345_678, 3_000_000_000)] == [
+        "0", "999", "1.0 k", "45.7 k", "12.3 M", "3.0 G",
+    ]  # fmt: skip

@@ -84,6 +84,7 @@ class ReportSection(Section):
     source: str = Field("", description="where the published values are from")
     published: tuple[Published, ...] = Field((), description="published rows")
     notes: tuple[str, ...] = Field((), description="sentences beneath the table")
+    costs: bool = Field(False, description="each row's parameters and the time of a run, where models are compared")
 
     @field_validator("metrics")
     @classmethod

@@ -5,8 +5,10 @@ import io
 from collections.abc import Iterable, Sequence
 
 from semantic.report.experiments.layout import (
+    COSTS,
     SIGNS,
     TableRow,
+    costs,
     difference_text,
     legend,
     metric_name,
@@ -33,8 +35,8 @@ def to_markdown(results: Results) -> str:
         for protocol in PROTOCOLS:
             blocks.append(f"**{part.place}, {protocol} protocol: {PROTOCOL_NOTES[protocol]}**".replace("_", r"\_"))
             rows = table_rows(results, part, protocol)
-            lines = [[_name(row), *(_cell(row, metric) for metric in part.metrics)] for row in rows]
-            blocks.append(_grid(["", *map(short, part.metrics)], lines))
+            lines = [[_name(row), *(_cell(row, m) for m in part.metrics), *_costs(results, row)] for row in rows]
+            blocks.append(_grid(["", *map(short, part.metrics), *COSTS[: 2 * results.costs]], lines))
     blocks += [line.translate(MARKDOWN) for line in legend(results)]
     tests = shown_tests(results)
     if tests:
@@ -62,13 +64,14 @@ def readme_table(
     """
     metrics = results.metrics if metrics is None else metrics
     columns = [(protocol, metric) for protocol in protocols for metric in metrics]
-    heads = ["", *(f"{metric_name(metric)}, {protocol}" for protocol, metric in columns)]
+    heads = ["", *(f"{metric_name(m)}, {protocol}" for protocol, m in columns), *COSTS[: 2 * results.costs]]
     lines: list[list[str]] = []
     for part in results.parts:
         by_protocol = {protocol: table_rows(results, part, protocol) for protocol in (*protocols, results.protocol)}
         for row in by_protocol[results.protocol]:
             same = {p: next((one for one in rows if _is_same(one, row)), None) for p, rows in by_protocol.items()}
-            lines.append([_name(row), *(_cell(same[protocol], metric) for protocol, metric in columns)])
+            values = (_cell(same[protocol], metric) for protocol, metric in columns)
+            lines.append([_name(row), *values, *_costs(results, row)])
     return _grid(heads, lines)
 
 
@@ -122,6 +125,10 @@ def _cell(row: TableRow | None, metric: str) -> str:
     if value is None:
         return f"*{text}*" if text else ""
     return f"**{text}**" if value.mark == BEST else f"{text} {SIGNS[value.mark]}".rstrip()
+
+
+def _costs(results: Results, row: TableRow) -> tuple[str, ...]:
+    return costs(row) if results.costs else ()
 
 
 def _is_same(one: TableRow, other: TableRow) -> bool:

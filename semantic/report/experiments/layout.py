@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from semantic.report.comparison import LEVEL
 from semantic.report.experiments.record import BEST, LIKE, MOST_TIES, Line, Part, PublishedLine, Results, Tested, Value
+from semantic.report.pages import duration
 from semantic.report.tables import GOLD, mark_of
 
 SIGNS = {BEST: "*", LIKE: "≈", "": ""}
@@ -41,6 +42,24 @@ class TableRow:
         if self.line is None:
             return self.published.text(metric, separator) if self.published else ""
         return self.line.values[self.protocol][metric].text(separator)
+
+
+COSTS = ("parameters", "a run")
+
+
+def costs(row: TableRow) -> tuple[str, str]:
+    """A row's parameters and the time of one of its runs, empty where they are not known: "1.2 M", "3 min 5 s"."""
+    if row.line is None or row.line.parameters is None or row.line.seconds is None:
+        return "", ""
+    return number_text(row.line.parameters), duration(row.line.seconds)
+
+
+def number_text(count: int) -> str:
+    """1234567 -> "1.2 M"."""
+    for size, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.1f} {sign}"
+    return str(count)
 
 
 def table_rows(results: Results, part: Part, protocol: str) -> list[TableRow]:

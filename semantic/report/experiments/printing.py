@@ -9,8 +9,10 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from semantic.report.experiments.layout import (
+    COSTS,
     SIGNS,
     TableRow,
+    costs,
     difference_text,
     legend,
     metric_name,
@@ -76,12 +78,13 @@ def _table(results: Results, part: Part, protocol: str, console: Console) -> Ric
     grid.add_column("", overflow="fold")
     for metric in part.metrics:
         grid.add_column(short(metric), justify="right", no_wrap=True)
+    for heading in COSTS[: 2 * results.costs]:
+        grid.add_column(heading, justify="right", no_wrap=True)
     for row, after in zip(rows, [*rows[1:], None], strict=True):
         ends = after is not None and after.kind != row.kind and after.kind in ("floor", "alone")
         heading = ("  " if row.kind == "published" else "") + row.heading
-        grid.add_row(
-            known(heading), *(cell(row, metric) for metric in part.metrics), style=STYLES[row.kind], end_section=ends
-        )
+        values = [cell(row, metric) for metric in part.metrics] + [*costs(row)] * results.costs
+        grid.add_row(known(heading), *values, style=STYLES[row.kind], end_section=ends)
     return grid
 
 

@@ -52,6 +52,8 @@ class Line(Record):
     gold: bool = False  # it ranks by the gold state
     ties: Share  # queries in which a product that is right ties with one that is wrong; the mean over runs
     values: Values
+    parameters: Count | None = None
+    seconds: float | None = None  # of a run, the mean
 
     def competes(self, protocol: ProtocolName) -> bool:
         """Whether the row may be the best: it has seen neither what it ranks nor its label, and its ties, which the released
@@ -168,6 +170,7 @@ class Results(Record):
     machines: tuple[Machine, ...]
     packages: dict[str, tuple[str, ...]]
     revisions: tuple[str, ...]
+    costs: bool = False  # whether readers are shown what each row costs
 
     def to_json(self) -> str:
         """The text of results.json: numbers with six decimals, and the tests of `metrics` alone; all are in tests.csv."""

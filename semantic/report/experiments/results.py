@@ -68,6 +68,7 @@ def experiment_result(plan: Plan, folder: Path, configs: Mapping[str, Config] | 
         seconds=sum(run.summary.seconds for run in runs),
         machines=tuple(dict.fromkeys(map(_machine, environments))),
         packages=_packages(environments),
+        costs=plan.report.costs,
         revisions=tuple(
             dict.fromkeys(_revision(one["git"]) for one in environments if isinstance(one.get("git"), dict))
         ),
@@ -144,6 +145,8 @@ def _line(name: str, group: Group, planned: int) -> Line:
         gold=group.reads_gold_states,
         ties=ties,
         values=values,
+        parameters=group.runs[0].summary.counts.get("parameters"),
+        seconds=fmean(run.summary.seconds for run in group.runs),
     )
 
 
