@@ -18,7 +18,19 @@ from semantic.models.floors.sentences import Sentences
 from semantic.models.interface import Explanation, Model
 from tests import battery
 from tests.battery import BATTERY, Case, cancels, unread
-from tests.small_world import DIM, FEATURES, LONGEST, POSITIONS, VOCABULARY, build, fill, formula, small_spec
+from tests.small_world import (
+    DIM,
+    FEATURES,
+    LONGEST,
+    POSITIONS,
+    SPECS,
+    VOCABULARY,
+    build,
+    fill,
+    formula,
+    small_config,
+    small_spec,
+)
 from tests.two_tower import TwoTower
 
 KEY_BIAS = {".key.bias": cancels}
@@ -114,19 +126,38 @@ def sentences() -> Model:
     return fill(Sentences(config, small_spec(text_encoder=bert.to_dict()))).double().eval()
 
 
+def drawn() -> Model:
+    """The preset `tuned` with the weights that training starts from, float64."""
+    config = small_config("tuned").model
+    torch.manual_seed(0)
+    made: Model = find_model(config.name)(config, small_spec(**SPECS["tuned"]))
+    made.initialise(None)
+    return made.double()
+
+
+# The correlation term makes all products the same before anything is learnt (experiments/collapse.yaml), and the pooled words of
+# deep layers, from weights by formula, are much alike.
+COLLAPSES = {"learns": False}
 # Where the scores of a node's edges have one sign, who asks adds one number to all of them.
 ONE_SIGN = {"layers.1.target": cancels}
 CASES = {
-    "paper": Case(lambda: build("paper"), idle=KEY_BIAS),
-    "released": Case(lambda: build("released"), idle=KEY_BIAS),
-    "paper, contextual words": Case(with_contextual_words, idle={**KEY_BIAS, ".pooler.": unread}),
+    "paper": Case(lambda: build("paper"), idle=KEY_BIAS, **COLLAPSES),
+    "released": Case(lambda: build("released"), idle=KEY_BIAS, **COLLAPSES),
+    "paper, contextual words": Case(with_contextual_words, idle={**KEY_BIAS, ".pooler.": unread}, **COLLAPSES),
     "paper, softmax": Case(
-        lambda: build("paper", pooling="attentive", loss={"ranking": {"kind": "sampled_softmax"}}), idle=KEY_BIAS
+        lambda: build("paper", pooling="attentive", loss={"ranking": {"kind": "sampled_softmax"}}),
+        idle=KEY_BIAS,
+        **COLLAPSES,
     ),
-    "tuned": Case(lambda: build("tuned"), LONGEST, KEY_BIAS),
-    # A bag has no order, so the table of positions is not read; text completion learns from the catalogue.
+    "tuned": Case(lambda: build("tuned"), LONGEST, KEY_BIAS, start=drawn),
+    # A bag has no order, so the table of positions is not read; text completion learns from the catalogue,
+    # and before it has, it adds the same words to every product.
     "small_data": Case(
-        lambda: build("small_data"), LONGEST, {".positions.": unread, "completion.": unread}, ("completion.",)
+        lambda: build("small_data"),
+        LONGEST,
+        {".positions.": unread, "completion.": unread},
+        ("completion.",),
+        learns=False,
     ),
     "small_data, hinge": Case(
         lambda: build("small_data", loss={"ranking": {"kind": "hinge"}}, text={"completion": False}),
@@ -144,7 +175,8 @@ CASES = {
     "larch, knowledge": of_maps("larch", facts=True, layers=1, heads=2, head_dim=3, word_window=1),
     "treasure": Case(lambda: compared("treasure", hidden=5, heads=2), idle=ONE_SIGN),
     "enteract": replace(of_maps("enteract", hidden=5, heads=2), idle=ONE_SIGN),
-    "clip": Case(clip, idle={**KEY_BIAS, "text.tower.": unread, "backbone.": unread}),
+    # Towers of random weights say little of what they read, and are frozen.
+    "clip": Case(clip, idle={**KEY_BIAS, "text.tower.": unread, "backbone.": unread}, learns=False),
     "random": Case(lambda: floor("random")),
     "popularity": Case(popularity),
     "tfidf": Case(lambda: lexical("tfidf")),
@@ -212,6 +244,11 @@ FAULTS = (
     (battery.save_load_is_bit_identical, changed("score", lambda f, q, p: 2 * f(q, p))),
     (battery.candidate_order_changes_nothing, changed("score", lambda f, q, p: f(q, p).cumsum(1))),
     (battery.duplicated_candidate_scores_alike, changed("score", lambda f, q, p: f(q, p).softmax(1))),
+    (battery.learns_a_planted_signal, changed("encode_query", lambda f, contexts: f(contexts) * 0 + 1)),
+    (
+        battery.stays_at_chance_on_shuffled_labels,
+        changed("score", lambda f, q, p: f(q, p) - torch.arange(p.rows.shape[1])),
+    ),
 )
 
 
