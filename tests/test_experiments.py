@@ -160,7 +160,14 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
     files = {file.stem for file in (repository / "experiments" / "results").glob("*.json")}
 
     assert files == {name for _, name in result_tables.TABLE.findall(text)}
-    assert files == {"label_ratio.simmc", "components.simmc", "collapse", "parts", "published_recipe"}
+    assert files == {
+        "label_ratio.simmc",
+        "label_ratio.quickstart",
+        "components.simmc",
+        "collapse",
+        "parts",
+        "published_recipe",
+    }
     assert result_tables.with_tables(text) == text
 
 
