@@ -13,7 +13,7 @@ from semantic.batching.shards import Counts
 from semantic.config.loading import make_config
 from semantic.config.registry import find_model
 from semantic.models.compared.clip import Clip
-from semantic.models.floors.popularity import text_numbers
+from semantic.models.floors.popularity import product_numbers
 from semantic.models.floors.sentences import Sentences
 from semantic.models.interface import Explanation, Model
 from tests import battery
@@ -112,8 +112,7 @@ def lexical(name: str, **model: Any) -> Model:
 def popularity() -> Model:
     made = floor("popularity")
     batch = Case(two_towers).batch()
-    products = batch.products
-    made.texts = text_numbers(products.tokens, products.keep)[1:3].sort().values
+    made.known = product_numbers(batch.products)[1:3].sort().values
     made.counts = torch.tensor([5.0, 2.0], dtype=torch.float64)
     return made
 

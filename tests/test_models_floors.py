@@ -13,7 +13,7 @@ from semantic.config.loading import make_config
 from semantic.config.registry import find_model
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Products
-from semantic.models.floors.popularity import text_numbers
+from semantic.models.floors.popularity import product_numbers, text_numbers
 from semantic.models.floors.sentences import Sentences
 from semantic.models.interface import ProductRows
 from tests.battery import score
@@ -116,13 +116,26 @@ def test_turns_limit_what_is_read():
     np.testing.assert_allclose(everything(last).numpy(), expected, atol=1e-6)
 
 
-def test_popularity_counts_recommendations_by_text():
-    expected = Counter(TEXTS[item] for example in WORLD.examples for item in example.candidates[: example.positives])
+def test_popularity_counts_recommendations_of_a_product():
+    expected = Counter(item for example in WORLD.examples for item in example.candidates[: example.positives])
 
     found = everything(floor("popularity"))
 
-    assert found.tolist() == [[expected[text] for text in TEXTS]] * 3
-    assert max(expected.values()) > min(expected[text] for text in TEXTS)
+    assert found.tolist() == [[expected[item] for item in range(len(TEXTS))]] * 3
+    assert max(expected.values()) > min(expected[item] for item in range(len(TEXTS)))
+
+
+def test_a_product_is_known_by_its_text_and_its_photo():
+    tokens, keep = torch.tensor([[3, 5], [3, 5], [3, 5], [3, 7]]), torch.ones(4, 2) > 0
+    has_photo = torch.tensor([True, True, False, True])
+    photos = torch.tensor([[1, 2], [1, 3], [9, 9], [1, 2]], dtype=torch.uint8).view(4, 1, 1, 2).repeat(1, 1, 1, 3)
+    other = photos.clone()
+    other[2] = 4  # it has none
+
+    numbers = product_numbers(Products(tokens, keep, photos, has_photo))
+
+    assert len({*numbers.tolist()}) == 4
+    assert torch.equal(numbers, product_numbers(Products(tokens, keep, other, has_photo)))
 
 
 def test_chance_is_spread_over_its_range_and_differs_by_draw():

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from semantic.batching.inputs import InputSpec
+from semantic.batching.inputs import Inputs, InputSpec
 from semantic.config.schema import Seed
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
@@ -14,6 +14,8 @@ from semantic.models.floors.untrained import Untrained, UntrainedConfig
 from semantic.models.interface import ProductRows
 
 MULTIPLIER, MODULUS = 1_000_003, 2**31 - 1
+BLOCK = 1024
+"""Products read at once."""
 
 
 class RandomConfig(UntrainedConfig):
@@ -35,6 +37,15 @@ def text_numbers(tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text tok
     for token, kept in zip(tokens.T, keep.T, strict=True):
         found = torch.where(kept, (found * MULTIPLIER + token + 1) % MODULUS, found)
     return found
+
+
+def product_numbers(products: Products) -> Int[Tensor, "product"]:
+    """A number a product, the same for the same text and photo."""
+    content = products.photos.flatten(1).contiguous().view(torch.uint8).long()
+    place = torch.arange(content.shape[1], device=content.device)
+    pictures = (content * ((place * MULTIPLIER + 1) % MODULUS)).sum(1) % MODULUS
+    texts = text_numbers(products.tokens, products.keep)
+    return (texts * MULTIPLIER + pictures.masked_fill(~products.has_photo, 0)) % MODULUS
 
 
 class Random(Untrained):
@@ -67,16 +78,20 @@ class Random(Untrained):
 
 
 class Popularity(Untrained):
-    """How often products of a text were recommended in training."""
+    """How often a product was recommended in training; a product is known by its text and photo."""
 
     Config = PopularityConfig
-    texts: Tensor
+    known: Tensor
     counts: Tensor
 
     def __init__(self, config: PopularityConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
-        self.register_buffer("texts", torch.zeros(0, dtype=torch.int64))  # numbers of texts, in order
+        self.register_buffer("known", torch.zeros(0, dtype=torch.int64))  # numbers of products, in order
         self.register_buffer("counts", torch.zeros(0))
+
+    @property
+    def inputs(self) -> Inputs:
+        return Inputs("pictures")
 
     @property
     def product_shape(self) -> tuple[int, ...]:
@@ -85,17 +100,17 @@ class Popularity(Untrained):
     def remember(self, builder: BatchBuilder, rows: np.ndarray) -> None:
         shown = np.concatenate([builder.store.positives(row) for row in rows])
         ids, times = np.unique(shown, return_counts=True)
-        products = builder.products(ids)
-        texts, place = torch.unique(text_numbers(products.tokens, products.keep), return_inverse=True)
-        counts = torch.zeros(len(texts)).index_add_(0, place, torch.from_numpy(times).float())
-        self.texts, self.counts = texts.to(self.device), counts.to(self.device)
+        blocks = [builder.products(ids[start : start + BLOCK]) for start in range(0, len(ids), BLOCK)]
+        known, place = torch.unique(torch.cat([product_numbers(block) for block in blocks]), return_inverse=True)
+        counts = torch.zeros(len(known)).index_add_(0, place, torch.from_numpy(times).float())
+        self.known, self.counts = known.to(self.device), counts.to(self.device)
 
     def encode_products(self, products: Products) -> Float[Tensor, "product 1"]:
-        number = text_numbers(products.tokens, products.keep)
-        if not len(self.texts):
+        number = product_numbers(products)
+        if not len(self.known):
             return self.counts.new_zeros(len(number), 1)
-        place = torch.searchsorted(self.texts, number).clamp(max=len(self.texts) - 1)
-        return torch.where(self.texts[place] == number, self.counts[place], 0.0).unsqueeze(1)
+        place = torch.searchsorted(self.known, number).clamp(max=len(self.known) - 1)
+        return torch.where(self.known[place] == number, self.counts[place], 0.0).unsqueeze(1)
 
     def encode_query(self, contexts: Contexts) -> Float[Tensor, "query"]:
         return torch.zeros(len(contexts.turns), device=contexts.turns.device)
@@ -104,8 +119,8 @@ class Popularity(Untrained):
         return products.rows[..., 0].expand(len(query), -1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        """There are as many texts as there are."""
-        for name in ("texts", "counts"):
+        """There are as many products as there are."""
+        for name in ("known", "counts"):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *rest)

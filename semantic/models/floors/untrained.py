@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from semantic.batching.shards import Shard
 from semantic.config.schema import ModelConfig
@@ -23,6 +24,10 @@ class Untrained(Model):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return []
+
+    def initialise(self, text_encoder: nn.Module | None) -> None:
+        """Of a text checkpoint the vocabulary is read, and no weights."""
+        del text_encoder
 
     def loss(self, shard: Shard) -> Loss:
         """The hinge of its scores, which nothing lowers."""

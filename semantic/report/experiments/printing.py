@@ -44,6 +44,8 @@ def print_results(results: Results, console: Console | None = None) -> None:
     for part in results.parts:
         for protocol in PROTOCOLS:
             console.print(_table(results, part, protocol, console))
+    if results.costs:
+        console.print(_costs(results, console))
     for line in legend(results):
         say(line)
     tests = [test for test in shown_tests(results) if test.metric == results.metrics[0]]
@@ -78,13 +80,25 @@ def _table(results: Results, part: Part, protocol: str, console: Console) -> Ric
     grid.add_column("", overflow="fold")
     for metric in part.metrics:
         grid.add_column(short(metric), justify="right", no_wrap=True)
-    for heading in COSTS[: 2 * results.costs]:
-        grid.add_column(heading, justify="right", no_wrap=True)
     for row, after in zip(rows, [*rows[1:], None], strict=True):
         ends = after is not None and after.kind != row.kind and after.kind in ("floor", "alone")
         heading = ("  " if row.kind == "published" else "") + row.heading
-        values = [cell(row, metric) for metric in part.metrics] + [*costs(row)] * results.costs
-        grid.add_row(known(heading), *values, style=STYLES[row.kind], end_section=ends)
+        grid.add_row(
+            known(heading), *(cell(row, metric) for metric in part.metrics), style=STYLES[row.kind], end_section=ends
+        )
+    return grid
+
+
+def _costs(results: Results, console: Console) -> RichTable:
+    """What each of our rows costs."""
+    grid = RichTable(box=SIMPLE, padding=(0, 1, 0, 0))
+    grid.add_column("", overflow="fold")
+    for heading in COSTS:
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for part in results.parts:
+        for row in table_rows(results, part, results.protocol):
+            if row.kind == "variant":
+                grid.add_row(escape(known_to(console.encoding, row.heading)), *costs(row))
     return grid
 
 
