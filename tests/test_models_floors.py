@@ -128,7 +128,7 @@ def test_popularity_counts_recommendations_of_a_product():
 def test_a_product_is_known_by_its_text_and_its_photo():
     tokens, keep = torch.tensor([[3, 5], [3, 5], [3, 5], [3, 7]]), torch.ones(4, 2) > 0
     has_photo = torch.tensor([True, True, False, True])
-    photos = torch.tensor([[1, 2], [1, 3], [9, 9], [1, 2]], dtype=torch.uint8).view(4, 1, 1, 2).repeat(1, 1, 1, 3)
+    photos = torch.tensor([[1, 2], [1, 3], [9, 9], [1, 2]], dtype=torch.uint8).view(4, 1, 2, 1).repeat(1, 1, 1, 3)
     other = photos.clone()
     other[2] = 4  # it has none
 
