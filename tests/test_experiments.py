@@ -166,6 +166,7 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
         "components.simmc",
         "collapse",
         "parts",
+        "parts.simmc",
         "published_recipe",
     }
     assert result_tables.with_tables(text) == text
