@@ -105,13 +105,25 @@ class MapBackbone(Backbone):
         self.network.append(nn.AdaptiveAvgPool2d(grid))
         self.name = f"{name}-{layer}-{grid}"
         self.grid = grid
-        with torch.no_grad():
-            probe = self.eval().network(torch.zeros(1, 3, 64, 64))
-        if probe.dim() != 4 or probe.shape[-1] != grid:
-            raise BackboneError(f"image layer {layer!r} of {name}: expected a map, got {list(probe.shape[1:])}")
+        small, large = (_map_shape(self.network[:-1].eval(), pixels) for pixels in (64, 96))
+        if small is None or large is None or small[0] != large[0] or small[1:] == large[1:] or grid > min(small[1:]):
+            raise BackboneError(
+                f"image layer {layer!r} of {name}: expected a map [channel, height, width] of {grid} places a side or more for "
+                f"a photo of 64 pixels, got {list(small) if small is not None else 'none'}"
+            )
         self.train()
-        self.channels = probe.shape[1]
+        self.channels = small[0]
         self.features = self.channels * grid**2
+
+
+def _map_shape(network: nn.Module, pixels: int) -> tuple[int, ...] | None:
+    """The shape of what a network gives of a photo, where it has three axes."""
+    try:
+        with torch.no_grad():
+            found = network(torch.zeros(1, 3, pixels, pixels))
+    except (RuntimeError, ValueError, TypeError, AssertionError):  # it wants other sizes, or other inputs
+        return None
+    return tuple(found.shape[1:]) if isinstance(found, Tensor) and found.dim() == 4 else None
 
 
 def _headless(name: str) -> tuple[nn.Module, int]:

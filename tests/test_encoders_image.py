@@ -207,5 +207,11 @@ def test_a_map_backbone_takes_the_weights_of_the_whole_network(tmp_path, resnet)
 
 
 def test_a_layer_that_is_none_or_has_no_map_is_told():
-    with pytest.raises(BackboneError, match=r"image layer: expected one of conv1, .*layer4.*, got 'layer5'"):
-        MapBackbone("resnet18", "layer5", 2, frozen=True, batch_norm="eval")
+    for name, layer, grid, message in (
+        ("resnet18", "layer5", 2, "image layer: expected one of conv1, .*layer4.*, got 'layer5'"),
+        ("resnet18", "layer4", 3, r"'layer4' of resnet18: expected a map .* of 3 places a side .*, got \[512, 2, 2\]"),
+        ("resnet18", "avgpool", 1, r"'avgpool' of resnet18: expected a map .*, got \[512, 1, 1\]"),
+        ("vit_b_16", "encoder", 1, "'encoder' of vit_b_16: expected a map .*, got none"),
+    ):
+        with pytest.raises(BackboneError, match=message):
+            MapBackbone(name, layer, grid, frozen=True, batch_norm="eval")

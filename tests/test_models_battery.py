@@ -67,7 +67,7 @@ def of_maps(name: str, facts: bool = False, **model: Any) -> Case:
     """The same over maps of photos; with `facts` two of them: of what says 7, and of what says 11 and 9."""
 
     def built() -> Model:
-        knowledge = {"knowledge": {"style_tips": "tips.txt", "entries": 3}} if facts else {}
+        knowledge = {"knowledge": {"attributes": True, "style_tips": "tips.txt", "entries": 3}} if facts else {}
         made = compared(name, CHANNELS * PLACES, **knowledge, **model)
         if facts:
             made.facts.about = torch.tensor([[7, -1], [11, 9]])
@@ -167,7 +167,7 @@ CASES = {
     "mhred, both ways": Case(
         lambda: compared("mhred", hidden=5, cell="lstm", both_ways=True, pool="attentive", ranking=SOFTMAX)
     ),
-    "umd": of_maps("umd", hidden=5, maps=3, branches=2),
+    "umd": of_maps("umd", hidden=5, maps=3, branches=2, image={"features": "features.npy", "grid": 2}),
     "magic": of_maps("magic", hidden=5, context_hidden=3),
     "magic, knowledge": of_maps("magic", facts=True, hidden=5, context_hidden=3),
     "larch": Case(lambda: compared("larch", layers=2, heads=2, head_dim=3)),

@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from semantic.config.errors import ConfigError
+from semantic.config.loading import make_config
 from semantic.models.compared.knowledge import attributes
 from tests.battery import score
 from tests.small_world import FEATURES, collate, formula, small_world
@@ -93,7 +95,10 @@ def test_mhred():
 
 
 def test_umd():
-    world, case = small_world(MAPS), of_maps("umd", hidden=5, maps=3, branches=2)
+    world, case = (
+        small_world(MAPS),
+        of_maps("umd", hidden=5, maps=3, branches=2, image={"features": "features.npy", "grid": 2}),
+    )
     model = case.build()
     found = model.attributes
     said = {item.photo: item.tokens for item in world.items}
@@ -251,7 +256,7 @@ def test_treasure():
                 for t in example.turns
             ]
         ).unsqueeze(0)
-        for layer in model.layers:
+        for layer in model.turns.layers:
             turns = layer(turns, torch.ones(1, turns.shape[1], turns.shape[1], dtype=torch.bool))
         return turns[0, -1]
 
@@ -290,7 +295,7 @@ def test_enteract():
             photo = mean([views(p)[0] for p in turn.photos], zeros(14))
             turns.append(model.turn(torch.cat([mean(sequence(turn.tokens), zeros(14)), photo])))
         request, turns = turns[-1], torch.stack(turns).unsqueeze(0)
-        for layer in model.layers:
+        for layer in model.turns.layers:
             turns = layer(turns, torch.ones(1, turns.shape[1], turns.shape[1], dtype=torch.bool))
         return turns[0, -1], request
 
@@ -329,3 +334,27 @@ def test_a_key_without_a_value_is_no_entry():
     assert not found.keep.any()
     assert not found.keys.any()
     assert not found.values.any()
+
+
+def test_the_longer_of_two_keys_is_taken_and_one_of_no_word_is_none():
+    tokens, keep, table = torch.tensor([[7, 8, 4, 8, 5]]), torch.ones(1, 5) > 0, formula((12, 5), 3)
+
+    found = attributes(table[tokens], tokens, keep, ((8,), (), (7, 8)))
+
+    torch.testing.assert_close(found.keys[0, 1:3], torch.stack([table[[7, 8]].mean(0), table[8]]))
+    torch.testing.assert_close(found.values[0, 1:3], table[[4, 5]])
+    assert found.keep.tolist() == [[False, True, True, False]]
+
+
+@pytest.mark.parametrize("name", ["treasure", "enteract"])
+def test_heads_that_do_not_divide_the_width_are_told(name):
+    with pytest.raises(ConfigError, match=r"model: expected model\.heads to divide model\.dim 14, got 4"):
+        compared(name)
+
+
+def test_a_key_of_a_section_leaves_the_methods_own_others():
+    umd = make_config({"model": {"name": "umd", "image": {"weights": "w"}}}).model.image
+    magic = make_config({"model": {"name": "magic", "knowledge": {"style_tips": "t"}}}).model.knowledge
+
+    assert (umd.layer, umd.grid) == ("layer2", 4)
+    assert not magic.attributes

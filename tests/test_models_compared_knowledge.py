@@ -92,3 +92,12 @@ def test_facts_are_saved_with_the_weights(tmp_path):
 
     for name in Facts.held:
         assert torch.equal(getattr(loaded.facts, name), getattr(model.facts, name))
+
+
+def test_a_file_without_facts_is_told(tmp_path):
+    (tmp_path / "tips.txt").write_text("\n")
+    model = of_maps("magic", hidden=5, context_hidden=3, knowledge={"style_tips": str(tmp_path / "tips.txt")}).build()
+    model.tokenizer = train_wordpiece(["a word"], 20)
+
+    with pytest.raises(DataError, match=r"model\.knowledge .*tips\.txt: expected facts, found none"):
+        model.initialise(None)

@@ -55,6 +55,13 @@ def test_a_file_of_another_form_is_told(tmp_path, content, message):
         load_vectors(table(), str(file), TOKENIZER)
 
 
+def test_words_with_spaces_are_passed_over(tmp_path):
+    file = tmp_path / "vectors.txt"
+    file.write_text("red 1 2 3\nat name@domain.com 4 5 6\n")
+
+    assert load_vectors(table(), str(file), TOKENIZER) == 1
+
+
 def test_a_checkpoint_gives_its_word_table():
     encoder = SimpleNamespace(
         get_input_embeddings=lambda: nn.Embedding(len(TOKENIZER.get_vocab()), 3),
@@ -74,5 +81,5 @@ def test_a_checkpoint_gives_its_word_table():
 
 
 def test_a_checkpoint_and_a_file_exclude_each_other():
-    with pytest.raises(ConfigError, match="checkpoint or vectors, not both"):
+    with pytest.raises(ConfigError, match=r"expected model\.text\.checkpoint or vectors, got both"):
         make_config({"model": {"name": "mhred", "text": {"checkpoint": "a", "vectors": "b"}}})

@@ -200,6 +200,6 @@ def test_costs_stand_at_the_end_of_a_row_where_the_report_asks_for_them(results)
 
 
 def test_numbers_are_short():
-    assert [number_text(count) for count in (0, 999, 1000, 45_678, 12_345_678, 3_000_000_000)] == [
-        "0", "999", "1.0 k", "45.7 k", "12.3 M", "3.0 G",
+    assert [number_text(count) for count in (0, 999, 1000, 45_678, 999_960, 12_345_678, 3_000_000_000)] == [
+        "0", "999", "1.0 k", "45.7 k", "1.0 M", "12.3 M", "3.0 G",
     ]  # fmt: skip

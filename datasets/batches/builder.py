@@ -37,7 +37,7 @@ class BatchBuilder:
     then read.
 
     With `appended`, the word pieces of the slots' keys, the last turn of each context ends in its gold state, `key value` for
-    each slot that is set.
+    each slot that is set, unless "dialogue_text" is hidden.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class BatchBuilder:
         dialogue, target = self.store.example_turns[rows].T
         window = target[:, None] - np.arange(self.context_turns, 0, -1)
         window[window < self.store.dialogue_first_turn[dialogue][:, None]] = NONE
-        if self.appended:
+        if self.appended and "dialogue_text" not in self.hidden:
             return self._contexts_with_states(window)
         turns, inverse = np.unique(window[window != NONE], return_inverse=True)
         index = np.full(window.shape, NONE, dtype=np.int64)
@@ -109,7 +109,7 @@ class BatchBuilder:
         index[:, :-1][earlier != NONE] = inverse
         index[:, -1] = len(turns) + np.arange(len(window))
         states = self.store.turn_states[last]
-        said = [self._visible(self.pieces.turns[last], "dialogue_text")]
+        said = [self.pieces.turns[last]]
         for slot, key in enumerate(self.appended):
             value = self.pieces.values[np.maximum(states[:, slot], 0)]
             told = np.concatenate(
@@ -118,7 +118,7 @@ class BatchBuilder:
             said.append(np.where(states[:, slot, None] > 0, told, NONE))  # the first value is "none": unset
         whole = np.concatenate(said, axis=1)
         whole = np.take_along_axis(whole, np.argsort(whole == NONE, axis=1, kind="stable"), axis=1)
-        plain = self._visible(self.pieces.turns[turns], "dialogue_text")
+        plain = self.pieces.turns[turns]
         plain = np.pad(plain, ((0, 0), (0, whole.shape[1] - plain.shape[1])), constant_values=NONE)
         pieces = np.concatenate([plain, whole])
         return self._assemble(pieces, self._shown(np.concatenate([turns, last])), index, states)

@@ -13,10 +13,9 @@ class GatedFusion(nn.Module):
         self.gate = nn.ModuleList(nn.Linear(dim, dim, bias=not i) for i in range(2 + others))
 
     def forward(
-        self, a: Float[Tensor, "*batch dim"], b: Float[Tensor, "*batch dim"], *others: Float[Tensor, "*#batch dim"]
+        self, a: Float[Tensor, "*#batch dim"], b: Float[Tensor, "*#batch dim"], *others: Float[Tensor, "*#batch dim"]
     ) -> Float[Tensor, "*batch dim"]:
-        # A map of each part by itself: one that many items share is then mapped once.
-        gate = torch.stack([layer(part) for layer, part in zip(self.gate, (a, b), strict=False)]).sum(0)
+        gate = self.gate[0](a) + self.gate[1](b)  # each part by itself: one that many items share is mapped once
         for layer, part in zip(self.gate[2:], others, strict=True):
             gate = gate + layer(part)
         return b + torch.sigmoid(gate) * (a - b)

@@ -69,3 +69,26 @@ class GraphAttention(nn.Module):
         if not self.last:
             read = F.elu(read)
         return read if self.skip is None else read + self.skip(x)
+
+
+class GraphStack(nn.Module):
+    """Layers of graph attention over nodes of `dim` numbers: of several heads, and the last one of a single head."""
+
+    def __init__(
+        self, dim: int, heads: int, layers: int, dropout: float, weights: Literal["softmax", "sparsemax"] = "softmax"
+    ) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"graph attention: expected a dim divisible by heads, got dim {dim} and {heads} heads")
+        counts = [heads] * (layers - 1) + [1] * min(layers, 1)
+        self.layers = nn.ModuleList(
+            GraphAttention(dim, dim // count, count, dropout, last=place == layers - 1, weights=weights)
+            for place, count in enumerate(counts)
+        )
+
+    def forward(
+        self, x: Float[Tensor, "batch node dim"], edges: Bool[Tensor, "batch node node"]
+    ) -> Float[Tensor, "batch node dim"]:
+        for layer in self.layers:
+            x = layer(x, edges)
+        return x

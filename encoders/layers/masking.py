@@ -22,3 +22,10 @@ def masked_softmax(
     empty = ~keep.any(-1, keepdim=True)
     weights = torch.softmax(scores.masked_fill(~(keep | empty), float("-inf")), dim=-1)
     return weights.masked_fill(~keep, 0.0)
+
+
+def mean_or(
+    vectors: Float[Tensor, "*batch item dim"], keep: Bool[Tensor, "*batch item"], absent: Float[Tensor, "dim"]
+) -> Float[Tensor, "*batch dim"]:
+    """The mean over the kept items, `absent` where nothing is kept."""
+    return torch.where(keep.any(-1, keepdim=True), masked_mean(vectors, keep), absent)

@@ -33,6 +33,7 @@ class Recurrent(nn.Module):
         found = x.new_zeros(*keep.shape, self.width)
         if not len(rows):
             return found
+        self.cells.flatten_parameters()  # a copy of the network, as a moving average is, has its weights apart
         order = (~keep[rows]).to(torch.uint8).argsort(dim=1, stable=True)  # kept items first, in their order
         sequences = torch.take_along_dim(x[rows], order.unsqueeze(-1), 1)
         packed = pack_padded_sequence(sequences, keep[rows].sum(1).cpu(), batch_first=True, enforce_sorted=False)

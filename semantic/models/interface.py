@@ -33,7 +33,7 @@ from semantic.datasets.store.store import Store
 from semantic.dst.interaction import EPSILON, inner_products
 from semantic.encoders.image import Backbone
 from semantic.encoders.layers.attention import AttentionLayer
-from semantic.models.losses import hinge_loss
+from semantic.models.losses import Hinge, ranking_loss
 from semantic.models.saving import SavedModel
 from semantic.models.text_checkpoints import load_encoder
 from semantic.runtime.progress import Progress
@@ -161,10 +161,20 @@ class Model(SavedModel, ABC):
     ) -> Float[Tensor, ""]:
         """The ranking loss of `score`'s scores of all candidates: what an evaluation reports as its loss.
 
-        By default the hinge with margin 1. A model that trains on another loss says so here. Where a mean is taken, divide
-        by `counts`, which are the whole split's.
+        By default the one that the configuration's `ranking` names, and without such a field the hinge with margin 1. A softmax
+        is over scores times exp(`log_scale`), a parameter that the model then has. A model that trains on another loss says
+        so here. Where a mean is taken, divide by `counts`, which are the whole split's.
         """
-        return hinge_loss(scores, positive, keep, counts=counts)
+        log_scale = getattr(self, "log_scale", None)
+        logits = None if log_scale is None else log_scale.exp() * scores
+        return ranking_loss(getattr(self.config, "ranking", Hinge()), scores, logits, positive, keep, counts)
+
+    def loss_of_ranking(self, shard: Shard) -> Loss:
+        """`ranking_loss` of a shard's candidates: the `loss` of a model that has no other term."""
+        batch = shard.batch
+        rows, query = self.encode_products(batch.products), self.encode_query(batch.contexts)
+        scores = self.scores(query, rows, batch.candidates)
+        return Loss.sum(ranking=self.ranking_loss(scores, batch.positive, batch.keep, shard.counts))
 
     has_states: bool = False
     """Whether the model infers dialogue states, that is whether it has the two methods below."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from semantic.batching.inputs import Inputs
 from semantic.config.schema import ModelConfig, Section
@@ -75,11 +75,11 @@ class PhotoModel(Model):
         )
         return replace(batch, products=replace(products, photos=own), contexts=replace(contexts, photos=shown))
 
-    def shown_photos(
-        self, contexts: Contexts, encoder: nn.Module, width: int
-    ) -> tuple[Float[Tensor, "turn photo dim"], Bool[Tensor, "turn photo"]]:
-        """The vectors of the photos each turn shows, `width` numbers each, and which places hold one."""
-        shown, keep = contexts.turn_photos, contexts.turn_photos >= 0
-        if not bool(keep.any()):
-            return next(self.parameters()).new_zeros(*shown.shape, width), keep
-        return encoder(self.image_features(contexts.photos))[shown.clamp(min=0)], keep
+    def turn_photos(
+        self, contexts: Contexts, vectors: Float[Tensor, "picture *dim"]
+    ) -> tuple[Float[Tensor, "turn photo *dim"], Bool[Tensor, "turn photo"]]:
+        """What belongs to the photos of each turn, and which places hold one."""
+        keep = contexts.turn_photos >= 0
+        if not len(vectors):
+            return vectors.new_zeros(*keep.shape, *vectors.shape[1:]), keep
+        return vectors[contexts.turn_photos.clamp(min=0)], keep

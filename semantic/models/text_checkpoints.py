@@ -94,6 +94,7 @@ def load_clip(checkpoint: str) -> Any:
             f"text checkpoint {checkpoint}: expected all weights of a CLIP model, found {len(absent)} missing "
             f"(first {absent[0]})"
         )
+    model.get_input_embeddings = model.text_model.get_input_embeddings  # transformers gives the whole none of its own
     return model
 
 

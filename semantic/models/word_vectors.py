@@ -27,7 +27,7 @@ class WordSource(TextSource):
     @model_validator(mode="after")
     def _one_source(self) -> "WordSource":
         if self.checkpoint is not None and self.vectors is not None:
-            raise ValueError("checkpoint or vectors, not both")
+            raise ValueError("expected model.text.checkpoint or vectors, got both")
         return self
 
 
@@ -79,11 +79,11 @@ def load_vectors(table: nn.Embedding, file: str, tokenizer: Tokenizer) -> int:
     places, width, found = tokenizer.get_vocab(), table.embedding_dim, 0
     with open(file, encoding="utf-8", errors="replace") as lines, torch.no_grad():
         for number, line in enumerate(lines, 1):
-            word, *numbers = line.rstrip("\n").split(" ")
-            if len(numbers) != width:
+            word, *numbers = line.rstrip("\n").rsplit(" ", width)
+            if len(numbers) != width or (number == 1 and " " in word):  # some words of large files have spaces
                 raise WordVectorsError(
                     f"model.text.vectors {file}, line {number}: expected a word and {width} numbers (model.text.dim), "
-                    f"found {len(numbers)} after {word[:20]!r}"
+                    f"found {len(line.split(' ')) - 1} after {line.split(' ')[0][:20]!r}"
                 )
             if word not in places:
                 continue

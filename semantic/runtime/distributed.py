@@ -129,7 +129,7 @@ class Processes:
         The loss must be made of its outputs. A parameter that takes no part in them on any process gets no gradient, as in
         a single process.
         """
-        if self.world_size == 1:
+        if self.world_size == 1 or not any(parameter.requires_grad for parameter in module.parameters()):
             return module
         devices = None if self.device.type == "cpu" else [self.device]
         return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)

@@ -79,8 +79,8 @@ def _fit(
     model.to(processes.device)
     with processes.local_main_first():
         builder = model.open_batches(store, progress)
-    processes.on_main(lambda: _start(folder, config, store, examples, processes.world_size))
     run = TrainingRun(config, folder, examples, model, builder, processes, progress, on_epoch, started)
+    processes.on_main(lambda: _start(folder, config, store, examples, processes.world_size))
     run.describe()
     run.fit()
     return run

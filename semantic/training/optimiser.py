@@ -15,7 +15,7 @@ def make_optimizer(model: Model, config: TrainingConfig) -> torch.optim.Optimize
     Raises:
         ConfigError: there are epochs, and nothing to train in them.
     """
-    groups = model.parameter_groups()
+    groups = [group for group in model.parameter_groups() if len(group["params"])]
     if not groups and config.epochs:
         raise ConfigError(
             f"training.epochs: expected 0 for model {model.config.name}, which has nothing to train, got {config.epochs}"

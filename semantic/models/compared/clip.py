@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
-from semantic.batching.shards import Counts, Shard
+from semantic.batching.shards import Shard
 from semantic.config.errors import ConfigError
 from semantic.config.schema import Depth, PositiveInt, Share
 from semantic.datasets.batches.tensors import Contexts, Products
@@ -29,7 +29,7 @@ from semantic.encoders.layers.attention import Attention
 from semantic.encoders.layers.masking import masked_mean
 from semantic.models.compared.clip_towers import ClipText, ClipVision
 from semantic.models.interface import Loss, ProductRows
-from semantic.models.losses import Hinge, Ranking, log_scale, ranking_loss
+from semantic.models.losses import Hinge, Ranking, log_scale
 from semantic.models.photos import PhotoConfig, PhotoModel, PhotoSource
 from semantic.models.text_checkpoints import load_clip
 
@@ -49,7 +49,7 @@ class ClipConfig(PhotoConfig):
     @model_validator(mode="after")
     def _has_no_other_photos(self) -> "ClipConfig":
         if self.image != PhotoSource():
-            raise ValueError("model.image as it is: photos go through the CLIP checkpoint")
+            raise ValueError("model.image: expected nothing of its own, as photos go through the CLIP checkpoint")
         return self
 
 
@@ -75,6 +75,8 @@ class Clip(PhotoModel):
         self.text = ClipText(spec.text_encoder)
         self.backbone = ClipVision(spec.text_encoder)
         self.dim = dim = self.text.width
+        if dim % config.heads:
+            raise ConfigError(f"model.heads: expected a divisor of the checkpoint's width {dim}, got {config.heads}")
         self.text_turns, self.image_turns = (
             Attention(dim, config.heads, dim, config.layers, config.dropout) for _ in range(2)
         )
@@ -99,7 +101,7 @@ class Clip(PhotoModel):
         return torch.stack([self.text(products.tokens, products.keep), photo], dim=1)
 
     def encode_query(self, contexts: Contexts) -> Sides:
-        photos, shown = self.shown_photos(contexts, nn.Identity(), self.dim)
+        photos, shown = self.turn_photos(contexts, self.image_features(contexts.photos))
         texts, keep = contexts.each_turn(self.text(contexts.turn_tokens, contexts.turn_keep))
         images, _ = contexts.each_turn(masked_mean(photos, shown))
         return Sides(self.text_turns(texts, keep=keep)[:, -1], self.image_turns(images, keep=keep)[:, -1])
@@ -109,12 +111,4 @@ class Clip(PhotoModel):
         return torch.tanh(text.cosines(query.text) + image.cosines(query.image))
 
     def loss(self, shard: Shard) -> Loss:
-        batch = shard.batch
-        rows, query = self.encode_products(batch.products), self.encode_query(batch.contexts)
-        scores = self.scores(query, rows, batch.candidates)
-        return Loss.sum(ranking=self.ranking_loss(scores, batch.positive, batch.keep, shard.counts))
-
-    def ranking_loss(self, scores: Tensor, positive: Tensor, keep: Tensor, counts: Counts) -> Float[Tensor, ""]:
-        """`model.ranking` of the scores, which a softmax multiplies by a learned scale."""
-        logits = None if self.log_scale is None else self.log_scale.exp() * scores
-        return ranking_loss(self.config.ranking, scores, logits, positive, keep, counts)
+        return self.loss_of_ranking(shard)

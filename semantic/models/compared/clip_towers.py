@@ -1,5 +1,6 @@
 """CLIP's two frozen towers: pictures and texts as vectors whose cosine says how well they match."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,15 +69,21 @@ class ClipText(nn.Module):
         rows = [row[kept][: self.longest] for row, kept in zip(tokens.cpu(), keep.cpu(), strict=True)]
         texts = {row.numpy().tobytes(): row for row in rows if len(row)}
         new = {text: row for text, row in texts.items() if text not in self.known}
-        vectors = self.known
+        vectors: Mapping[bytes, Tensor] = self.known
         if new:
-            vectors = {**self.known, **dict(zip(new, self._encode([*new.values()]), strict=True))}
-            if len(vectors) <= REMEMBERED:
-                self.known = vectors
+            made = dict(zip(new, self._encode([*new.values()]), strict=True))
+            if len(self.known) + len(made) <= REMEMBERED:
+                self.known.update(made)
+            else:
+                vectors = ChainMap(made, self.known)
         for place, row in enumerate(rows):
             if len(row):
                 found[place] = vectors[row.numpy().tobytes()]
         return found
+
+    def train(self, mode: bool = True) -> "ClipText":
+        self.known = {}  # each pass over the data begins alike, whether the run was resumed before it or not
+        return super().train(mode)
 
     def _apply(self, *arguments: Any, **named: Any) -> Any:
         self.known = {}  # of weights on another device or in another precision
@@ -93,4 +100,5 @@ class ClipText(nn.Module):
         ids[:, 0] = self.begin
         for place, row in enumerate(rows):
             ids[place, 1 : 1 + len(row)] = row
-        return [*self.tower(input_ids=ids.to(device)).text_embeds]
+        with torch.autocast(device.type, enabled=False):  # what is remembered serves every precision
+            return [*self.tower(input_ids=ids.to(device)).text_embeds]

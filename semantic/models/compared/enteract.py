@@ -22,14 +22,14 @@ from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
 from semantic.config.schema import Depth, PositiveInt, Width
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.encoders.layers.fusion import GatedFusion
-from semantic.encoders.layers.graph import GraphAttention
+from semantic.encoders.layers.graph import GraphStack
 from semantic.encoders.layers.masking import masked_mean, masked_softmax
 from semantic.encoders.layers.recurrent import Recurrent
 from semantic.models.compared.knowledge import attributes
@@ -45,6 +45,12 @@ class EnteractConfig(ComparedConfig):
     layers: Depth = Field(2, description="graph attention layers over the turns")
     heads: PositiveInt = Field(4, description="of a layer but the last, which has one")
     image: PhotoMaps = PhotoMaps()
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> "EnteractConfig":
+        if self.dim % self.heads:
+            raise ValueError(f"expected model.heads to divide model.dim {self.dim}, got {self.heads}")
+        return self
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"approximate": {"training": {"learning_rate": 1e-4}}}
 
@@ -72,16 +78,13 @@ class Enteract(ComparedModel):
         self.whole, self.place = (nn.Linear(self.features, dim) for _ in range(2))
         self.gate = GatedFusion(dim)
         self.turn = nn.Linear(2 * dim, dim)
-        self.layers = nn.ModuleList(
-            GraphAttention(dim, dim // heads, heads, config.dropout, last=heads == 1)
-            for heads in [config.heads] * (config.layers - 1) + [1] * (config.layers > 0)
-        )
+        self.turns = GraphStack(dim, config.heads, config.layers, config.dropout)
 
     @property
     def product_shape(self) -> tuple[int, ...]:
         return (3, self.config.dim)
 
-    def read_products(self, products: Products) -> Float[Tensor, "product part dim"]:
+    def encode_products(self, products: Products) -> Float[Tensor, "product part dim"]:
         words, keep = self.words(products.tokens), products.keep
         sequence = self.sequence(self.recurrent(self.dropout(words), keep))
         photo, places = self.views(products.photos)
@@ -96,14 +99,13 @@ class Enteract(ComparedModel):
         seen = masked_mean(by_word @ places, keep)
         return self.dropout(torch.stack([photo + told, seen, masked_mean(sequence, keep)], dim=1))
 
-    def read_contexts(self, contexts: Contexts) -> Asked:
+    def encode_query(self, contexts: Contexts) -> Asked:
         keep = contexts.turn_keep
         text = masked_mean(self.sequence(self.recurrent(self.word_vectors(contexts.turn_tokens), keep)), keep)
         photo = masked_mean(*self.turn_photos(contexts, self.views(contexts.photos)[0]))
         turns, there = contexts.each_turn(self.turn(self.dropout(torch.cat([text, photo], dim=1))))
         edges, request = there.unsqueeze(1) & there.unsqueeze(2), turns[:, -1]
-        for layer in self.layers:
-            turns = layer(turns, edges)
+        turns = self.turns(turns, edges)
         return Asked(turns[:, -1], request)
 
     def views(self, photos: Tensor) -> tuple[Float[Tensor, "photo dim"], Float[Tensor, "photo place dim"]]:

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
 from semantic.config.schema import PositiveInt, Section
+from semantic.encoders.layers.masking import masked_mean
 from semantic.models.compared.facts import Fact, read_celebrities, read_style_tips
 from semantic.models.compared.reading import ComparedConfig, ComparedModel
+from semantic.runtime.errors import DataError
 
 WORDS = 4
 """Word pieces of a key or value of a table."""
@@ -52,9 +54,9 @@ class Entries:
 class Facts(nn.Module):
     """The tables' entries as word pieces, the highest score first; saved with the weights, as the files may be gone."""
 
-    about: Tensor | None  # int64 [fact, piece], -1 beyond the end
-    key: Tensor | None
-    value: Tensor | None
+    about: Tensor  # int64 [fact, piece], -1 beyond the end; None where nothing is held, as the others
+    key: Tensor
+    value: Tensor
     held = ("about", "key", "value")
 
     def __init__(self) -> None:
@@ -77,18 +79,20 @@ class Facts(nn.Module):
         self, tokens: Int[Tensor, "product token"], keep: Bool[Tensor, "product token"], most: int, vocabulary: int
     ) -> tuple[Int[Tensor, "product fact"], Bool[Tensor, "product fact"]]:
         """The first `most` facts whose `about` is in each product's text, and which places hold one."""
-        assert self.about is not None
         said = torch.zeros(len(tokens), vocabulary, dtype=torch.bool, device=tokens.device)
         said[torch.arange(len(tokens), device=tokens.device).unsqueeze(1).expand_as(tokens)[keep], tokens[keep]] = True
-        holds = (said[:, self.about.clamp(min=0)] | (self.about < 0)).all(-1)
+        holds = torch.ones(len(tokens), len(self.about), dtype=torch.bool, device=tokens.device)
+        for piece in self.about.T:
+            holds &= said[:, piece.clamp(min=0)] | (piece < 0)
         found = holds.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
         return found, holds.gather(1, found)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         """There are as many facts as there are."""
         for name in self.held:
-            value = state_dict.get(prefix + name)
-            setattr(self, name, None if value is None else torch.empty_like(value))
+            value, own = state_dict.get(prefix + name), getattr(self, name)
+            device = None if own is None else own.device
+            setattr(self, name, None if value is None else torch.empty_like(value, device=device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
@@ -120,9 +124,12 @@ class KnowledgeModel(ComparedModel):
             *(read_style_tips(known.style_tips) if known.style_tips is not None else ()),
             *(read_celebrities(known.celebrities) if known.celebrities is not None else ()),
         ]
-        if facts:
+        if known.style_tips is not None or known.celebrities is not None:
             assert self.tokenizer is not None
             self.facts.take(facts, self.tokenizer)
+            if not len(self.facts.about):
+                files = " and ".join(file for file in (known.style_tips, known.celebrities) if file is not None)
+                raise DataError(f"model.knowledge {files}: expected facts, found none")
 
     def entries(self, tokens: Int[Tensor, "product token"], keep: Bool[Tensor, "product token"]) -> Entries:
         """The entries of products with these texts, `most_entries` places each."""
@@ -131,8 +138,8 @@ class KnowledgeModel(ComparedModel):
             parts.append(attributes(self.words(tokens), tokens, keep, self.spec.key_tokens))
         if self.facts.about is not None:
             found, held = self.facts.of(tokens, keep, self.config.knowledge.entries, self.spec.vocabulary)
-            keys, values = (self._mean_words(pieces) for pieces in (self.facts.key, self.facts.value))
-            parts.append(Entries(keys[found], values[found], held))
+            keys, values = (self._mean_words(pieces[found]) for pieces in (self.facts.key, self.facts.value))
+            parts.append(Entries(keys, values, held))
         together = Entries(
             torch.cat([part.keys for part in parts], dim=1),
             torch.cat([part.values for part in parts], dim=1),
@@ -145,10 +152,8 @@ class KnowledgeModel(ComparedModel):
             nn.functional.pad(together.keep, (0, missing)),
         )
 
-    def _mean_words(self, pieces: Tensor | None) -> Float[Tensor, "fact dim"]:
-        assert pieces is not None
-        keep = (pieces >= 0).unsqueeze(-1)
-        return (self.words(pieces.clamp(min=0)) * keep).sum(1) / keep.sum(1).clamp(min=1)
+    def _mean_words(self, pieces: Int[Tensor, "product fact piece"]) -> Float[Tensor, "product fact dim"]:
+        return masked_mean(self.words(pieces.clamp(min=0)), pieces >= 0)
 
 
 def attributes(
@@ -163,14 +168,14 @@ def attributes(
     value word is none.
     """
     starts, is_key = (torch.zeros_like(keep) for _ in range(2))
-    for key in sorted(keys, key=len):
+    for key in sorted(keys, key=len, reverse=True):  # "sleeve length" before "length"
         length = tokens.shape[1] - len(key) + 1
-        if length < 1:
+        if length < 1 or not len(key):
             continue
         here = torch.stack(
             [(tokens[:, i : i + length] == piece) & keep[:, i : i + length] for i, piece in enumerate(key)]
         )
-        here = here.all(0)
+        here = here.all(0) & ~torch.stack([is_key[:, i : i + length] for i in range(len(key))]).any(0)
         starts[:, :length] |= here
         for i in range(len(key)):
             is_key[:, i : i + length] |= here

@@ -11,8 +11,10 @@ Nie, Jiao, Wang, Wang and Tian, "Conversational Image Search", IEEE Transactions
     relevance   cos(q, p);  hinge with margin 1
 
 Verified in the released code: layers (4 of 16 heads of 64, and a last one of 512), Adam with 1e-5 and batches of 100. Departures: a
-turn's text is one sentence; nodes above words and photos start as the means of what they stand over; edges between words, by a
-parser there, are those of a window here (`word_window`, off); padded knowledge takes no part, as it did there. What of a product does not
+turn's text is one sentence; sentences start as the mean of their words, utterances as that and the mean of their photos, the session
+as the mean of its utterances; edges between words, by a parser there, are those of a window here (`word_window`, off); padded
+knowledge, which the released code attends to, is masked; photo features are of the backbone's width, 2048 there. The attention is ours,
+as PyTorch has none over edges. What of a product does not
 depend on the query (v, n_v, its entries) is encoded once.
 """
 
@@ -54,7 +56,9 @@ class LarchConfig(KnowledgeComparedConfig):
     def _knows_something(self) -> "LarchConfig":
         known = self.knowledge
         if not known.attributes and known.style_tips is None and known.celebrities is None:
-            raise ValueError("some knowledge (model.knowledge), which products are told by")
+            raise ValueError(
+                "expected model.knowledge.attributes, style_tips or celebrities, got none: products are told by them"
+            )
         return self
 
 
@@ -82,7 +86,7 @@ class Larch(KnowledgeModel):
     def product_shape(self) -> tuple[int, ...]:
         return (2 + 2 * self.most_entries, self.config.dim)
 
-    def read_products(self, products: Products) -> Float[Tensor, "product part dim"]:
+    def encode_products(self, products: Products) -> Float[Tensor, "product part dim"]:
         photo = self.product_photo(self.image_features(products.photos))
         photo = photo.masked_fill(~products.has_photo.unsqueeze(1), 0.0)
         entries = self.entries(products.tokens, products.keep)
@@ -92,7 +96,7 @@ class Larch(KnowledgeModel):
         keys = self.query_key(entries.keys).masked_fill(~entries.keep.unsqueeze(-1), 0.0)
         return torch.cat([torch.stack([photo, read], dim=1), keys, values], dim=1)
 
-    def read_contexts(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
+    def encode_query(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
         nodes, edges = self.graph(contexts)
         for layer in self.layers:
             nodes = layer(nodes, edges)
@@ -138,8 +142,8 @@ class Larch(KnowledgeModel):
             near = torch.einsum("qd,qced->qce", query, keys)
             read = torch.einsum("qce,qced->qcd", self._weights(near, held), values)
         asked = query.unsqueeze(1)
-        seen = self.photo_gate(by_photo.expand_as(read), photo.expand_as(read), asked)
-        known = self.query_gate(read, photo.expand_as(read), asked)
+        seen = self.photo_gate(by_photo, photo, asked)
+        known = self.query_gate(read, photo, asked)
         item = self.product(torch.cat([seen, known], dim=-1))
         return torch.cosine_similarity(item, asked, dim=-1)
 

@@ -10,9 +10,10 @@ Nie, Wang, Hong, Wang and Tian, "Multimodal Dialog System: Generating Responses 
     relevance   cos(c, p);  hinge with margin 1
 
 Verified in the released code: the sizes (256 a direction for words, 1024 for turns, 2048 in the end), encoders of the product's own,
-Adam with 1e-4. Departures: the product's text is read too; the released attention ran on a map of one place, where it does nothing,
-and runs on a larger one here. Its knowledge (attributes, style tips, celebrities) served the decoder of answers; here, where
-`knowledge` is on, a product attends to its entries (k, u) and takes what it reads through a gate:
+Adam with 1e-4. Departures: the product's text is read too, a turn's photos are averaged, what is not shown has a learned vector,
+turns and products share words and backbone; the released attention ran on a map of one place, where it does nothing, and runs
+on a larger one here. Its knowledge (attributes, style tips, celebrities) served the decoder of answers; here, where `knowledge` is on,
+a product attends to its entries (k, u) and takes what it reads through a gate:
 
     p' = g * n + (1 - g) * p,   n = W_n sum_i softmax_i(W_q p . k_i / sqrt(d)) u_i,   g = sigmoid(W_g [p; n])
 """
@@ -30,10 +31,18 @@ from semantic.batching.inputs import InputSpec
 from semantic.config.schema import Width
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.encoders.layers.fusion import GatedFusion
-from semantic.encoders.layers.masking import masked_softmax
+from semantic.encoders.layers.masking import masked_softmax, mean_or
 from semantic.encoders.layers.recurrent import Recurrent, RecurrentText
 from semantic.models.compared.knowledge import KnowledgeComparedConfig, KnowledgeConfig, KnowledgeModel
-from semantic.models.compared.reading import PhotoMaps, mean_of
+from semantic.models.compared.reading import PhotoMaps
+
+
+class MagicKnowledge(KnowledgeConfig):
+    """Knowledge of products, off as published."""
+
+    attributes: bool = Field(
+        False, description="`key value key value ...` in a product's text, the keys being the slots' words"
+    )
 
 
 class MagicConfig(KnowledgeComparedConfig):
@@ -45,7 +54,8 @@ class MagicConfig(KnowledgeComparedConfig):
         1024, description="of the network over turns, in each direction; a context has twice as many"
     )
     image: PhotoMaps = PhotoMaps()
-    knowledge: KnowledgeConfig = KnowledgeConfig(attributes=False)
+    knowledge: MagicKnowledge = MagicKnowledge()
+    dim: Width = Field(512, description="of a turn before the network over turns")
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"published": {"training": {"learning_rate": 1e-4}}}
 
@@ -90,7 +100,7 @@ class Magic(KnowledgeModel):
     def product_shape(self) -> tuple[int, ...]:
         return (self.context.width,)
 
-    def read_products(self, products: Products) -> Float[Tensor, "product dim"]:
+    def encode_products(self, products: Products) -> Float[Tensor, "product dim"]:
         words = self.word_vectors(products.tokens)
         text = self.product_text(words, products.keep)
         photo = self.product_places(self.places(products.photos), text)
@@ -103,10 +113,10 @@ class Magic(KnowledgeModel):
         read = (masked_softmax(near, entries.keep).unsqueeze(1) @ entries.values).squeeze(1)
         return self.gate(self.takes(read), product)
 
-    def read_contexts(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
+    def encode_query(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
         text = self.turn_text(self.word_vectors(contexts.turn_tokens), contexts.turn_keep)
         maps, shown = self.turn_photos(contexts, self.places(contexts.photos))
-        photo = mean_of(self.turn_places(maps, text.unsqueeze(1)), shown, self.no_photo)
+        photo = mean_or(self.turn_places(maps, text.unsqueeze(1)), shown, self.no_photo)
         steps, keep = contexts.each_turn(self.turn(self.dropout(torch.cat([text, photo], dim=1))))
         return self.context.ends(self.context(steps, keep), keep)
 

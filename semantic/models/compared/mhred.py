@@ -63,12 +63,12 @@ class Mhred(ComparedModel):
         self.query = nn.Linear(self.context.width, config.dim)
         self.product = nn.Linear(self.text.width + self.features, config.dim)
 
-    def read_products(self, products: Products) -> Float[Tensor, "product dim"]:
+    def encode_products(self, products: Products) -> Float[Tensor, "product dim"]:
         text = self.text(self.word_vectors(products.tokens), products.keep)
         photo = self.image_features(products.photos).masked_fill(~products.has_photo.unsqueeze(1), 0.0)
         return self.product(self.dropout(torch.cat([text, photo], dim=1)))
 
-    def read_contexts(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
+    def encode_query(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
         said = self.text(self.word_vectors(contexts.turn_tokens), contexts.turn_keep).unsqueeze(1)
         seen, shown = self.turn_photos(contexts, self.photo(self.image_features(contexts.photos)))
         text = torch.cat([said, said.new_zeros(*seen.shape[:2], said.shape[-1])], dim=1)

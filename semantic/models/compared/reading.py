@@ -1,22 +1,19 @@
 """What the compared methods share: a word table, photos of a frozen or trained backbone, cosines, and a ranking loss."""
 
-from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, Literal
 
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
-from semantic.batching.shards import Counts, Shard
+from semantic.batching.shards import Shard
 from semantic.config.errors import ConfigError
 from semantic.config.schema import Share, Width
-from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.encoders.image import Backbone, MapBackbone
-from semantic.encoders.layers.masking import masked_mean
 from semantic.models.interface import Loss, ProductRows
-from semantic.models.losses import Hinge, Ranking, log_scale, ranking_loss
+from semantic.models.losses import Hinge, Ranking, log_scale
 from semantic.models.photos import PhotoConfig, PhotoModel, PhotoSource
 from semantic.models.word_vectors import WordSource, load_words
 
@@ -46,7 +43,9 @@ class ComparedConfig(PhotoConfig):
     text: WordSource = WordSource()
     image: Photos = Photos()
     dim: Width = Field(512, description="of the vectors whose cosine is the relevance")
-    dropout: Share = Field(0.0, description="of words' vectors and of turns' and products' vectors")
+    dropout: Share = Field(
+        0.0, description="of words, of turns' and products' vectors, and of the attention over graphs"
+    )
     ranking: Ranking = Field(Hinge(), description="the loss; the hinge is the published one")
 
 
@@ -79,43 +78,15 @@ class ComparedModel(PhotoModel):
         self.dropout = nn.Dropout(config.dropout)
         self.log_scale = log_scale(config.ranking)
 
-    @abstractmethod
-    def read_products(self, products: Products) -> Float[Tensor, "product *row"]:
-        """`encode_products` of products with features in place of pictures."""
-
-    @abstractmethod
-    def read_contexts(self, contexts: Contexts) -> Any:
-        """`encode_query` of contexts with features in place of pictures."""
-
     @property
     def product_shape(self) -> tuple[int, ...]:
         return (self.config.dim,)
-
-    def encode_products(self, products: Products) -> Float[Tensor, "product *row"]:
-        return self.read_products(products)
-
-    def encode_query(self, contexts: Contexts) -> Any:
-        return self.read_contexts(contexts)
 
     def score(self, query: Any, products: ProductRows) -> Float[Tensor, "query candidate"]:
         return products.cosines(query)
 
     def loss(self, shard: Shard) -> Loss:
-        batch = self.with_features(shard.batch)
-        rows, query = self.encode_products(batch.products), self.encode_query(batch.contexts)
-        scores = self.scores(query, rows, batch.candidates)
-        return Loss.sum(ranking=self.ranking_loss(scores, batch.positive, batch.keep, shard.counts))
-
-    def ranking_loss(
-        self,
-        scores: Float[Tensor, "query candidate"],
-        positive: Bool[Tensor, "query candidate"],
-        keep: Bool[Tensor, "query candidate"],
-        counts: Counts,
-    ) -> Float[Tensor, ""]:
-        """`model.ranking` of the scores, which a softmax multiplies by a learned scale."""
-        logits = None if self.log_scale is None else self.log_scale.exp() * scores
-        return ranking_loss(self.config.ranking, scores, logits, positive, keep, counts)
+        return self.loss_of_ranking(replace(shard, batch=self.with_features(shard.batch)))
 
     def initialise(self, text_encoder: nn.Module | None) -> None:
         load_words(self.words, self.config.text, text_encoder, self.tokenizer)
@@ -127,19 +98,3 @@ class ComparedModel(PhotoModel):
     def maps(self, photos: Tensor) -> Float[Tensor, "photo channel height width"]:
         """The maps of photos, [photo, channel, grid, grid]."""
         return self.image_features(photos).unflatten(1, (self.features, self.grid, self.grid))
-
-    def turn_photos(
-        self, contexts: Contexts, vectors: Float[Tensor, "picture *dim"]
-    ) -> tuple[Float[Tensor, "turn photo *dim"], Bool[Tensor, "turn photo"]]:
-        """What belongs to the photos of each turn, and which places hold one."""
-        keep = contexts.turn_photos >= 0
-        if not len(vectors):
-            return vectors.new_zeros(*keep.shape, *vectors.shape[1:]), keep
-        return vectors[contexts.turn_photos.clamp(min=0)], keep
-
-
-def mean_of(
-    vectors: Float[Tensor, "*batch item dim"], keep: Bool[Tensor, "*batch item"], absent: Float[Tensor, "dim"]
-) -> Float[Tensor, "*batch dim"]:
-    """The mean of the kept vectors, `absent` where there is none."""
-    return torch.where(keep.any(-1, keepdim=True), masked_mean(vectors, keep), absent)

@@ -21,13 +21,13 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
 from semantic.config.schema import Depth, PositiveFloat, PositiveInt, Width
 from semantic.datasets.batches.tensors import Contexts, Products
-from semantic.encoders.layers.graph import GraphAttention
+from semantic.encoders.layers.graph import GraphStack
 from semantic.encoders.layers.masking import masked_mean, masked_softmax, masked_sum
 from semantic.encoders.layers.recurrent import Recurrent
 from semantic.models.compared.reading import ComparedConfig, ComparedModel
@@ -41,6 +41,12 @@ class TreasureConfig(ComparedConfig):
     temperature: PositiveFloat = Field(0.1, description="the attention over words is of cosine / temperature")
     layers: Depth = Field(2, description="graph attention layers over the turns")
     heads: PositiveInt = Field(4, description="of a layer but the last, which has one")
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> "TreasureConfig":
+        if self.dim % self.heads:
+            raise ValueError(f"expected model.heads to divide model.dim {self.dim}, got {self.heads}")
+        return self
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"approximate": {"training": {"learning_rate": 1e-4}}}
 
@@ -79,12 +85,7 @@ class Treasure(ComparedModel):
         self.text = AttributeText(config.text.dim, config.hidden, len(spec.key_tokens), dim, config.temperature)
         self.photo = nn.Linear(self.features, dim)
         self.turn, self.product = (nn.Linear(2 * dim, dim) for _ in range(2))
-        self.layers = nn.ModuleList(
-            GraphAttention(
-                dim, dim // heads, heads, config.dropout, last=heads == 1, residual=True, weights="sparsemax"
-            )
-            for heads in [config.heads] * (config.layers - 1) + [1] * (config.layers > 0)
-        )
+        self.turns = GraphStack(dim, config.heads, config.layers, config.dropout, "sparsemax")
 
     def initialise(self, text_encoder: nn.Module | None) -> None:
         """As the base; the prototypes start as the mean word vectors of the attributes' names."""
@@ -93,16 +94,15 @@ class Treasure(ComparedModel):
             for prototype, pieces in zip(self.text.prototypes, self.spec.key_tokens, strict=True):
                 prototype.copy_(self.words.weight[list(pieces)].mean(0))
 
-    def read_products(self, products: Products) -> Float[Tensor, "product dim"]:
+    def encode_products(self, products: Products) -> Float[Tensor, "product dim"]:
         text = self.text(self.word_vectors(products.tokens), products.keep)
         photo = self.photo(self.image_features(products.photos)).masked_fill(~products.has_photo.unsqueeze(1), 0.0)
         return self.product(self.dropout(torch.cat([text, photo], dim=1)))
 
-    def read_contexts(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
+    def encode_query(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
         text = self.text(self.word_vectors(contexts.turn_tokens), contexts.turn_keep)
         photo = masked_mean(*self.turn_photos(contexts, self.photo(self.image_features(contexts.photos))))
         turns, keep = contexts.each_turn(self.turn(self.dropout(torch.cat([text, photo], dim=1))))
         edges = keep.unsqueeze(1) & keep.unsqueeze(2)
-        for layer in self.layers:
-            turns = layer(turns, edges)
+        turns = self.turns(turns, edges)
         return turns[:, -1]

@@ -29,9 +29,16 @@ from semantic.batching.inputs import InputSpec
 from semantic.config.schema import PositiveInt, Width
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.encoders.layers.fusion import BilinearFusion
-from semantic.encoders.layers.masking import masked_mean
+from semantic.encoders.layers.masking import masked_mean, mean_or
 from semantic.encoders.layers.recurrent import Recurrent, RecurrentText
-from semantic.models.compared.reading import ComparedConfig, ComparedModel, PhotoMaps, mean_of
+from semantic.models.compared.reading import ComparedConfig, ComparedModel, PhotoMaps
+
+
+class UmdMaps(PhotoMaps):
+    """An early layer's map."""
+
+    layer: str = Field("layer2", description="part of the backbone whose map is read")
+    grid: Width = Field(4, description="the map is averaged to so many places a side")
 
 
 class UmdConfig(ComparedConfig):
@@ -42,8 +49,8 @@ class UmdConfig(ComparedConfig):
     hidden: Width = Field(1024, description="of the recurrent networks, in each direction")
     maps: Width = Field(128, description="channels of the tree's and the attributes' maps")
     branches: PositiveInt = Field(4, description="nodes of the tree under its root")
-    attributes: PositiveInt = Field(6, description="of a garment: colour, material, style, fit, length, care")
-    image: PhotoMaps = PhotoMaps(layer="layer2", grid=4)
+    attributes: PositiveInt = Field(6, description="of a garment; no label says which is which")
+    image: UmdMaps = UmdMaps()
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "published": {"data": {"context_turns": 2}, "training": {"learning_rate": 4e-4}}
@@ -88,17 +95,17 @@ class Umd(ComparedModel):
         self.context = Recurrent(config.dim, config.hidden)
         self.query = nn.Linear(self.context.width, config.dim)
 
-    def read_products(self, products: Products) -> Float[Tensor, "product dim"]:
+    def encode_products(self, products: Products) -> Float[Tensor, "product dim"]:
         text = self.read_text(products.tokens, products.keep)
         found = self.photo_attributes(products.photos, products.tokens, products.keep)
-        photo = mean_of(self.attend(text, found.unsqueeze(1)), products.has_photo.unsqueeze(1), self.no_photo)
+        photo = mean_or(self.attend(text, found.unsqueeze(1)), products.has_photo.unsqueeze(1), self.no_photo)
         return self.fusion(self.dropout(text), self.dropout(photo))
 
-    def read_contexts(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
+    def encode_query(self, contexts: Contexts) -> Float[Tensor, "query dim"]:
         text = self.read_text(contexts.turn_tokens, contexts.turn_keep)
         found = self.photo_attributes(contexts.photos, contexts.photo_tokens, contexts.photo_keep)
         seen, shown = self.turn_photos(contexts, found)
-        photo = mean_of(self.attend(text, seen), shown, self.no_photo)
+        photo = mean_or(self.attend(text, seen), shown, self.no_photo)
         steps, keep = contexts.each_turn(self.fusion(self.dropout(text), self.dropout(photo)))
         return self.query(self.context.ends(self.context(steps, keep), keep))
 

@@ -17,13 +17,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
-from semantic.batching.shards import Counts, Shard
+from semantic.batching.shards import Shard
 from semantic.config.schema import ModelConfig, Share
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.encoders.bag import drop_words
 from semantic.encoders.layers.masking import masked_mean, masked_softmax
 from semantic.models.interface import Loss, Model, ProductRows
-from semantic.models.losses import Ranking, SampledSoftmax, log_scale, ranking_loss
+from semantic.models.losses import Ranking, SampledSoftmax, log_scale
 from semantic.models.word_vectors import WordSource, load_words
 
 
@@ -75,12 +75,4 @@ class Bag(Model):
         return products.cosines(query)
 
     def loss(self, shard: Shard) -> Loss:
-        batch = shard.batch
-        rows, query = self.encode_products(batch.products), self.encode_query(batch.contexts)
-        scores = self.scores(query, rows, batch.candidates)
-        return Loss.sum(ranking=self.ranking_loss(scores, batch.positive, batch.keep, shard.counts))
-
-    def ranking_loss(self, scores: Tensor, positive: Tensor, keep: Tensor, counts: Counts) -> Float[Tensor, ""]:
-        """`model.ranking` of the scores, which a softmax multiplies by a learned scale."""
-        logits = None if self.log_scale is None else self.log_scale.exp() * scores
-        return ranking_loss(self.config.ranking, scores, logits, positive, keep, counts)
+        return self.loss_of_ranking(shard)

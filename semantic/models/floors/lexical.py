@@ -23,7 +23,7 @@ from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.models.floors.untrained import Untrained, UntrainedConfig
 from semantic.models.interface import ProductRows
 
-BLOCK = 4096
+BLOCK = 512
 """Products read at once."""
 
 

@@ -22,7 +22,7 @@ class RandomConfig(UntrainedConfig):
     """Chance."""
 
     name: str = Field("random", description="this model, by its short name")
-    draw: Seed = Field(0, description="seed of the numbers drawn")
+    draw: Seed = Field(0, description="seed of the numbers drawn; the run's own seed changes none")
 
 
 class PopularityConfig(UntrainedConfig):
@@ -74,7 +74,7 @@ class Random(Untrained):
         mixed = (query.unsqueeze(1) * MULTIPLIER + number + self.config.draw) % MODULUS
         for _ in range(3):  # a product of numbers close to each other is spread over all of them
             mixed = (mixed ^ (mixed >> 15)) * 48271 % MODULUS
-        return mixed.double() / MODULUS
+        return (mixed >> 7).float() / 2**24
 
 
 class Popularity(Untrained):

@@ -50,8 +50,8 @@ class Sentences(Untrained):
         assert text_encoder is not None
         self.words.encoder.load_state_dict(text_encoder.state_dict())
         if self.tokenizer is not None:
-            marks = [self.tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]")]
-            if None not in marks:
+            marks = self.tokenizer.encode("").ids  # what its own form of a text puts around nothing
+            if len(marks) == 2:
                 self.marks = torch.tensor(marks)
 
     @property
@@ -66,6 +66,7 @@ class Sentences(Untrained):
 
     def _encode(self, tokens: Tensor, keep: Tensor) -> Tensor:
         if bool((self.marks >= 0).all()):
+            tokens, keep = tokens[:, : self.spec.positions - 2], keep[:, : self.spec.positions - 2]
             end = keep.sum(1, keepdim=True)
             tokens = F.pad(tokens, (0, 1), value=self.spec.pad).scatter(1, end, self.marks[1].expand_as(end))
             keep = F.pad(keep, (0, 1), value=False).scatter(1, end, True)

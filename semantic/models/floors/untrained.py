@@ -20,7 +20,7 @@ class UntrainedConfig(ModelConfig):
 
 
 class Untrained(Model):
-    """A ranking without parameters."""
+    """A ranking without a trained parameter."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return []
@@ -31,8 +31,5 @@ class Untrained(Model):
 
     def loss(self, shard: Shard) -> Loss:
         """The hinge of its scores, which nothing lowers."""
-        batch = shard.batch
         with torch.no_grad():
-            rows, query = self.encode_products(batch.products), self.encode_query(batch.contexts)
-            scores = self.scores(query, rows, batch.candidates)
-            return Loss.sum(ranking=self.ranking_loss(scores, batch.positive, batch.keep, shard.counts))
+            return self.loss_of_ranking(shard)

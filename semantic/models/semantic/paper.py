@@ -196,7 +196,7 @@ class Semantic(StateAwareModel):
         if self.turn_position is not None:
             texts = texts + self.turn_position[-texts.shape[1] :]
         c_text = self.context_text(texts, keep=keep)
-        photos, shown = self.shown_photos(contexts, self.image, self.dim)
+        photos, shown = self.turn_photos(contexts, self.image(self.image_features(contexts.photos)))
         at, share = contexts.turns.clamp(min=0), None
         if isinstance(self.context_image, PhotoSelection):
             selected, share = self.context_image.select(c_text[:, -1], photos[at], shown[at] & keep.unsqueeze(-1))

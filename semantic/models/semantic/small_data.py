@@ -151,7 +151,7 @@ class SmallDataSemantic(StateAwareModel):
 
     def read_contexts(self, contexts: Contexts, words: BatchWords) -> ContextReading:
         texts, keep = contexts.each_turn(self.turn_text(words, contexts.turn_tokens, contexts.turn_keep))
-        photos, shown = self.shown_photos(contexts, self.image, self.dim)
+        photos, shown = self.turn_photos(contexts, self.image(self.image_features(contexts.photos)))
         at = contexts.turns.clamp(min=0)
         text, image, share = self.context(texts, keep, photos[at], shown[at] & keep.unsqueeze(-1))
         said = TurnWords(contexts.turn_tokens[at], contexts.turn_keep[at] & keep.unsqueeze(-1))

@@ -36,7 +36,7 @@ def to_markdown(results: Results) -> str:
             blocks.append(f"**{part.place}, {protocol} protocol: {PROTOCOL_NOTES[protocol]}**".replace("_", r"\_"))
             rows = table_rows(results, part, protocol)
             lines = [[_name(row), *(_cell(row, m) for m in part.metrics), *_costs(results, row)] for row in rows]
-            blocks.append(_grid(["", *map(short, part.metrics), *COSTS[: 2 * results.costs]], lines))
+            blocks.append(_grid(["", *map(short, part.metrics), *(COSTS if results.costs else ())], lines))
     blocks += [line.translate(MARKDOWN) for line in legend(results)]
     tests = shown_tests(results)
     if tests:
@@ -64,7 +64,7 @@ def readme_table(
     """
     metrics = results.metrics if metrics is None else metrics
     columns = [(protocol, metric) for protocol in protocols for metric in metrics]
-    heads = ["", *(f"{metric_name(m)}, {protocol}" for protocol, m in columns), *COSTS[: 2 * results.costs]]
+    heads = ["", *(f"{metric_name(m)}, {protocol}" for protocol, m in columns), *(COSTS if results.costs else ())]
     lines: list[list[str]] = []
     for part in results.parts:
         by_protocol = {protocol: table_rows(results, part, protocol) for protocol in (*protocols, results.protocol)}

@@ -49,15 +49,17 @@ COSTS = ("parameters", "a run")
 
 def costs(row: TableRow) -> tuple[str, str]:
     """A row's parameters and the time of one of its runs, empty where they are not known: "1.2 M", "3 min 5 s"."""
-    if row.line is None or row.line.parameters is None or row.line.seconds is None:
-        return "", ""
-    return number_text(row.line.parameters), duration(row.line.seconds)
+    line = row.line
+    return (
+        "" if line is None or line.parameters is None else number_text(line.parameters),
+        "" if line is None or line.seconds is None else duration(line.seconds),
+    )
 
 
 def number_text(count: int) -> str:
     """1234567 -> "1.2 M"."""
     for size, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
+        if count >= 0.99995 * size:  # what rounds to 1.0 of the next size is told by that
             return f"{count / size:.1f} {sign}"
     return str(count)
 
