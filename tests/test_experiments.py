@@ -163,6 +163,7 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
     assert files == {
         "label_ratio.simmc",
         "label_ratio.quickstart",
+        "alpha.quickstart",
         "components.simmc",
         "collapse",
         "parts",
