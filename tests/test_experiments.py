@@ -164,6 +164,7 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
         "label_ratio.simmc",
         "label_ratio.quickstart",
         "alpha.quickstart",
+        "loss_ablation.quickstart",
         "components.simmc",
         "collapse",
         "parts",
