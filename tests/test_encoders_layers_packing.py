@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from semantic.encoders import packing
+from semantic.encoders.layers import packing
 from semantic.encoders.layers.attention import Attention
 from semantic.encoders.layers.packing import GROUPS, SMALLEST, by_length
 from semantic.encoders.layers.pooling import Pool

@@ -74,7 +74,7 @@ class Random(Untrained):
         mixed = (query.unsqueeze(1) * MULTIPLIER + number + self.config.draw) % MODULUS
         for _ in range(3):  # a product of numbers close to each other is spread over all of them
             mixed = (mixed ^ (mixed >> 15)) * 48271 % MODULUS
-        return (mixed >> 7).float() / 2**24
+        return (mixed >> 7).double() / 2**24  # of 24 bits, which float32 holds
 
 
 class Popularity(Untrained):
