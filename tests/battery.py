@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,8 @@ from semantic.batching.shards import Shard
 from semantic.datasets.batches.tensors import Batch
 from semantic.models.interface import Model, ProductRows, query_tensor, some_queries
 from semantic.models.saving import ModelError
-from tests.small_world import Example, Item, Padding, Turn, World, collate, small_world, whole
+from tests import planted
+from tests.small_world import Padding, collate, small_world, whole
 
 EXACT = 1e-12
 """How far apart float64 numbers may be that stand for the same; also the share of the largest gradient that counts as zero."""
@@ -326,59 +326,23 @@ def duplicated_candidate_scores_alike(case: Case, folder: Path) -> None:
     assert close(one[batch.keep], score(model, batch)[batch.keep]), "a duplicate moves the other candidates' scores"
 
 
-CUES, VALUES = (4, 6, 8, 10, 12, 14), (3, 5, 7, 11, 15, 19)
-"""Words of dialogues, and the word of the product that each asks for, in the planted world."""
-KEY = 9
-"""What stands before the value in a product's text: the key of an attribute, for models that know any."""
-
-
-def planted_batch(case: Case, rng: np.random.Generator, size: int, *, shuffled: bool) -> Batch:
-    """Contexts that end in a cue, each with all products as candidates, the one asked for first; or `shuffled` any other first."""
+def accuracy(case: Case, *, shuffled: bool) -> float:
+    """How often the right one of six products comes first after training (tests/planted.py), in contexts that are new."""
     pictures = small_world(case.pictures).pictures
-    count = len(CUES)
-    drawn = torch.from_numpy(np.random.default_rng(0).normal(size=(count, *pictures.shape[1:])))
-    items = tuple(Item((KEY, value), place) for place, value in enumerate(VALUES))
-    examples = []
-    for _ in range(size):
-        asked, first = rng.integers(count, size=2)
-        noise = tuple(int(word) for word in rng.choice((16, 18, 20, 22), size=2))
-        turns = (Turn(noise), Turn((CUES[asked], noise[0])))
-        right = int(first if shuffled else asked)
-        others = [place for place in range(count) if place != right]
-        examples.append(Example(turns, ((1,), (1,), (1,)), (right, *others), 1))
-    world = World(tuple(examples), items, drawn)
-    return collate(world, range(size), turns_at_least=case.turns)
-
-
-def accuracy_after_training(case: Case, *, shuffled: bool) -> float:
-    """How often the right one of six products comes first, in contexts that were not trained on."""
-    model, rng = (case.start or case.build)(), np.random.default_rng(1)
-    torch.manual_seed(0)
-    groups = model.parameter_groups()
-    if groups and case.learns:
-        optimiser = torch.optim.Adam(groups, lr=1e-2)
-        model.train()
-        for _ in range(30 if shuffled else 80):
-            loss = model.loss(whole(planted_batch(case, rng, 24, shuffled=shuffled), labelled=False)).total
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        model.eval()
-    scores = score(model, planted_batch(case, rng, 120, shuffled=shuffled))
-    return float((scores[:, :1] > scores[:, 1:]).all(1).double().mean())
+    return planted.accuracy((case.start or case.build)(), pictures, case.turns, trained=case.learns, shuffled=shuffled)
 
 
 def learns_a_planted_signal(case: Case, folder: Path) -> None:
     del folder
     if case.learns and case.build().parameter_groups():
-        found = accuracy_after_training(case, shuffled=False)
+        found = accuracy(case, shuffled=False)
         assert found > 0.8, f"it finds {found:.2f} of what it was taught"
 
 
 def stays_at_chance_on_shuffled_labels(case: Case, folder: Path) -> None:
     """One in six, give or take four standard deviations: more would be read off something else than what is said."""
     del folder
-    found = accuracy_after_training(case, shuffled=True)
+    found = accuracy(case, shuffled=True)
     assert found < 1 / 6 + 4 * (1 / 6 * 5 / 6 / 120) ** 0.5, f"it finds {found:.2f} where nothing is to be learnt"
 
 

@@ -101,3 +101,16 @@ def test_a_file_without_facts_is_told(tmp_path):
 
     with pytest.raises(DataError, match=r"model\.knowledge .*tips\.txt: expected facts, found none"):
         model.initialise(None)
+
+
+def test_facts_that_are_loaded_stay_on_their_device():
+    facts, others = Facts(), Facts()
+    for name in Facts.held:
+        setattr(facts, name, torch.zeros(3, 4, dtype=torch.int64, device="meta"))  # which stands for a GPU
+        setattr(others, name, torch.ones(5, 4, dtype=torch.int64))
+
+    with pytest.warns(UserWarning, match="no-op"):  # meta tensors have no content to copy into
+        facts.load_state_dict(others.state_dict())
+
+    assert {getattr(facts, name).device.type for name in Facts.held} == {"meta"}
+    assert facts.about.shape == (5, 4)

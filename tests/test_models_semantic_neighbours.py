@@ -91,7 +91,7 @@ def test_a_ranking_looks_it_up_in_both_forms_and_a_loss_does_not(variant):
     with_them, loss = ranked(), model.loss(shard).total
     torch.testing.assert_close(with_them.where(batch.keep, 0), direct.where(batch.keep, 0), atol=1e-10, rtol=0)
 
-    model.neighbours.forget()
+    model.neighbours.hold_nothing()
     assert not torch.allclose(ranked(), with_them)
     assert torch.equal(model.loss(shard).total, loss)
 
@@ -141,5 +141,5 @@ def test_saved_neighbours_rank_as_the_runs_own(run):
     assert found == pytest.approx(
         parse_summary(folder.summary.read_bytes(), folder.summary).protocols["standard"]["ndcg@5"]
     )
-    model.neighbours.forget()
+    model.neighbours.hold_nothing()
     assert evaluate(model, store, config.data.test).protocols["standard"]["ndcg@5"] != pytest.approx(found)

@@ -15,7 +15,7 @@ MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 
 """Of the channels of the pictures that CLIP was trained on (Radford et al., 2021)."""
 
 REMEMBERED = 200_000
-"""Texts whose vectors are kept: the tower is frozen, so a text is encoded once."""
+"""Texts whose vectors are kept through a pass over the data: the tower is frozen."""
 
 
 class ClipVision(Backbone):

@@ -16,43 +16,29 @@ latest request, a graph attention network over turns. Approximate: every size an
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
-from semantic.config.schema import Depth, PositiveInt, Width
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.encoders.layers.fusion import GatedFusion
 from semantic.encoders.layers.graph import GraphStack
 from semantic.encoders.layers.masking import masked_mean, masked_softmax
 from semantic.encoders.layers.recurrent import Recurrent
 from semantic.models.compared.knowledge import attributes
-from semantic.models.compared.reading import ComparedConfig, ComparedModel, PhotoMaps
+from semantic.models.compared.reading import ComparedModel, PhotoMaps, TurnGraphConfig
 from semantic.models.interface import ProductRows
 
 
-class EnteractConfig(ComparedConfig):
+class EnteractConfig(TurnGraphConfig):
     """The choices of Enteract."""
 
     name: str = Field("enteract", description="this model, by its short name")
-    hidden: Width = Field(256, description="of the network over words, in each direction")
-    layers: Depth = Field(2, description="graph attention layers over the turns")
-    heads: PositiveInt = Field(4, description="of a layer but the last, which has one")
     image: PhotoMaps = PhotoMaps()
-
-    @model_validator(mode="after")
-    def _heads_divide_dim(self) -> "EnteractConfig":
-        if self.dim % self.heads:
-            raise ValueError(f"expected model.heads to divide model.dim {self.dim}, got {self.heads}")
-        return self
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"approximate": {"training": {"learning_rate": 1e-4}}}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ An entry is a key and a value, both words: (colour, red), (jeans, t-shirt), (dre
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from semantic.config.schema import PositiveInt, Section
 from semantic.encoders.layers.masking import masked_mean
 from semantic.models.compared.facts import Fact, read_celebrities, read_style_tips
 from semantic.models.compared.reading import ComparedConfig, ComparedModel
+from semantic.models.held import Held
 from semantic.runtime.errors import DataError
 
 WORDS = 4
@@ -51,7 +51,7 @@ class Entries:
     keep: Bool[Tensor, "product entry"]
 
 
-class Facts(nn.Module):
+class Facts(Held):
     """The tables' entries as word pieces, the highest score first; saved with the weights, as the files may be gone."""
 
     about: Tensor  # int64 [fact, piece], -1 beyond the end; None where nothing is held, as the others
@@ -61,8 +61,7 @@ class Facts(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        for name in self.held:
-            self.register_buffer(name, None)
+        self.hold_nothing()
 
     def take(self, facts: Sequence[Fact], tokenizer: Tokenizer) -> None:
         """Hold these in place of what was held."""
@@ -86,14 +85,6 @@ class Facts(nn.Module):
             holds &= said[:, piece.clamp(min=0)] | (piece < 0)
         found = holds.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
         return found, holds.gather(1, found)
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        """There are as many facts as there are."""
-        for name in self.held:
-            value, own = state_dict.get(prefix + name), getattr(self, name)
-            device = None if own is None else own.device
-            setattr(self, name, None if value is None else torch.empty_like(value, device=device))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class KnowledgeModel(ComparedModel):

@@ -14,8 +14,7 @@ Verified in the released code: layers (4 of 16 heads of 64, and a last one of 51
 turn's text is one sentence; sentences start as the mean of their words, utterances as that and the mean of their photos, the session
 as the mean of its utterances; edges between words, by a parser there, are those of a window here (`word_window`, off); padded
 knowledge, which the released code attends to, is masked; photo features are of the backbone's width, 2048 there. The attention is ours,
-as PyTorch has none over edges. What of a product does not
-depend on the query (v, n_v, its entries) is encoded once.
+as PyTorch has none over edges. What of a product does not depend on the query (v, n_v, its entries) is encoded once.
 """
 
 import math

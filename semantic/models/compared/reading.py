@@ -1,16 +1,17 @@
 """What the compared methods share: a word table, photos of a frozen or trained backbone, cosines, and a ranking loss."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
 from semantic.batching.shards import Shard
 from semantic.config.errors import ConfigError
-from semantic.config.schema import Share, Width
+from semantic.config.schema import Depth, PositiveInt, Share, Width
 from semantic.encoders.image import Backbone, MapBackbone
 from semantic.models.interface import Loss, ProductRows
 from semantic.models.losses import Hinge, Ranking, log_scale
@@ -47,6 +48,22 @@ class ComparedConfig(PhotoConfig):
         0.0, description="of words, of turns' and products' vectors, and of the attention over graphs"
     )
     ranking: Ranking = Field(Hinge(), description="the loss; the hinge is the published one")
+
+
+class TurnGraphConfig(ComparedConfig):
+    """What a method with a graph over the turns holds beside."""
+
+    hidden: Width = Field(256, description="of the network over words, in each direction")
+    layers: Depth = Field(2, description="graph attention layers over the turns")
+    heads: PositiveInt = Field(4, description="of a layer but the last, which has one")
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"approximate": {"training": {"learning_rate": 1e-4}}}
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> "TurnGraphConfig":
+        if self.dim % self.heads:
+            raise ValueError(f"expected model.heads to divide model.dim {self.dim}, got {self.heads}")
+        return self
 
 
 class ComparedModel(PhotoModel):

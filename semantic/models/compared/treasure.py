@@ -15,40 +15,26 @@ turns. Approximate: the sizes, the temperature, sparsemax as the form of sparsit
 slots' names as attributes.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from semantic.batching.inputs import InputSpec
-from semantic.config.schema import Depth, PositiveFloat, PositiveInt, Width
+from semantic.config.schema import PositiveFloat
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.encoders.layers.graph import GraphStack
 from semantic.encoders.layers.masking import masked_mean, masked_softmax, masked_sum
 from semantic.encoders.layers.recurrent import Recurrent
-from semantic.models.compared.reading import ComparedConfig, ComparedModel
+from semantic.models.compared.reading import ComparedModel, TurnGraphConfig
 
 
-class TreasureConfig(ComparedConfig):
+class TreasureConfig(TurnGraphConfig):
     """The choices of TREASURE."""
 
     name: str = Field("treasure", description="this model, by its short name")
-    hidden: Width = Field(256, description="of the network over words, in each direction")
     temperature: PositiveFloat = Field(0.1, description="the attention over words is of cosine / temperature")
-    layers: Depth = Field(2, description="graph attention layers over the turns")
-    heads: PositiveInt = Field(4, description="of a layer but the last, which has one")
-
-    @model_validator(mode="after")
-    def _heads_divide_dim(self) -> "TreasureConfig":
-        if self.dim % self.heads:
-            raise ValueError(f"expected model.heads to divide model.dim {self.dim}, got {self.heads}")
-        return self
-
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"approximate": {"training": {"learning_rate": 1e-4}}}
 
 
 class AttributeText(nn.Module):
@@ -92,7 +78,8 @@ class Treasure(ComparedModel):
         super().initialise(text_encoder)
         with torch.no_grad():
             for prototype, pieces in zip(self.text.prototypes, self.spec.key_tokens, strict=True):
-                prototype.copy_(self.words.weight[list(pieces)].mean(0))
+                if pieces:
+                    prototype.copy_(self.words.weight[list(pieces)].mean(0))
 
     def encode_products(self, products: Products) -> Float[Tensor, "product dim"]:
         text = self.text(self.word_vectors(products.tokens), products.keep)

@@ -11,6 +11,7 @@ from semantic.config.schema import Seed
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import Contexts, Products
 from semantic.models.floors.untrained import Untrained, UntrainedConfig
+from semantic.models.held import Held
 from semantic.models.interface import ProductRows
 
 MULTIPLIER, MODULUS = 1_000_003, 2**31 - 1
@@ -77,17 +78,17 @@ class Random(Untrained):
         return (mixed >> 7).double() / 2**24  # of 24 bits, which float32 holds
 
 
-class Popularity(Untrained):
+class Popularity(Held, Untrained):
     """How often a product was recommended in training; a product is known by its text and photo."""
 
     Config = PopularityConfig
-    known: Tensor
-    counts: Tensor
+    known: Tensor | None  # int64 [product], their numbers in order
+    counts: Tensor | None  # [product]
+    held = ("known", "counts")
 
     def __init__(self, config: PopularityConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
-        self.register_buffer("known", torch.zeros(0, dtype=torch.int64))  # numbers of products, in order
-        self.register_buffer("counts", torch.zeros(0))
+        self.hold_nothing()
 
     @property
     def inputs(self) -> Inputs:
@@ -103,24 +104,18 @@ class Popularity(Untrained):
         blocks = [builder.products(ids[start : start + BLOCK]) for start in range(0, len(ids), BLOCK)]
         known, place = torch.unique(torch.cat([product_numbers(block) for block in blocks]), return_inverse=True)
         counts = torch.zeros(len(known)).index_add_(0, place, torch.from_numpy(times).float())
-        self.known, self.counts = known.to(self.device), counts.to(self.device)
+        self.known, self.counts = known, counts
 
     def encode_products(self, products: Products) -> Float[Tensor, "product 1"]:
         number = product_numbers(products)
-        if not len(self.known):
-            return self.counts.new_zeros(len(number), 1)
-        place = torch.searchsorted(self.known, number).clamp(max=len(self.known) - 1)
-        return torch.where(self.known[place] == number, self.counts[place], 0.0).unsqueeze(1)
+        if self.known is None or self.counts is None:
+            return torch.zeros(len(number), 1, device=number.device)
+        known, counts = self.known.to(number.device), self.counts.to(number.device)
+        place = torch.searchsorted(known, number).clamp(max=len(known) - 1)
+        return torch.where(known[place] == number, counts[place], 0.0).unsqueeze(1)
 
     def encode_query(self, contexts: Contexts) -> Float[Tensor, "query"]:
         return torch.zeros(len(contexts.turns), device=contexts.turns.device)
 
     def score(self, query: Float[Tensor, "query"], products: ProductRows) -> Float[Tensor, "query candidate"]:
         return products.rows[..., 0].expand(len(query), -1)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        """There are as many products as there are."""
-        for name in ("known", "counts"):
-            if prefix + name in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[prefix + name]))
-        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -166,7 +166,7 @@ class StateAwareModel(PhotoModel):
 
     def remember(self, builder: BatchBuilder, rows: np.ndarray) -> None:
         if self.neighbours is not None:
-            self.neighbours.forget()  # it need not be asked for each of the examples
+            self.neighbours.hold_nothing()  # it need not be asked for each of the examples
             self.neighbours.hold(*read_examples(self, builder, rows))
 
     def standard_features(

@@ -1,18 +1,18 @@
 """What training recommended in dialogues like this one, looked up beside the weights."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from semantic.config.schema import NaturalFloat, PositiveFloat, Section
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.dst.interaction import EPSILON, inner_products
+from semantic.models.held import Held
 from semantic.models.interface import Model, ProductRows, full_precision, precise
 
 MOST = 64
@@ -37,7 +37,7 @@ class Recalled:
     amounts: Float[Tensor, "query recalled"]
 
 
-class Neighbours(nn.Module):
+class Neighbours(Held):
     """What it adds to a product's relevance that training recommended it, or one like it, in dialogues like the query's.
 
         m(p) = w log(1 + sum_q n_q exp(s (cos(p_T, q_T) - 1)))
@@ -57,8 +57,7 @@ class Neighbours(nn.Module):
     def __init__(self, config: NeighboursConfig) -> None:
         super().__init__()
         self.config = config
-        for name in self.held:
-            self.register_buffer(name, None)
+        self.hold_nothing()
 
     def hold(
         self,
@@ -68,11 +67,6 @@ class Neighbours(nn.Module):
     ) -> None:
         """Replace what is remembered."""
         self.contexts, self.products, self.pairs = F.normalize(contexts, dim=-1), F.normalize(products, dim=-1), pairs
-
-    def forget(self) -> None:
-        """Hold nothing."""
-        for name in self.held:
-            setattr(self, name, None)
 
     def recall(self, vector: Float[Tensor, "query dim"]) -> Recalled | None:
         """What queries with these x_CT recall; None before anything is remembered."""
@@ -95,13 +89,6 @@ class Neighbours(nn.Module):
             near = inner_products(recalled.vectors, texts) / norms.clamp(min=EPSILON).unsqueeze(1)
             like = torch.exp(self.config.product_sharpness * (near - 1))  # [query, recalled, candidate]
             return self.config.weight * (recalled.amounts.unsqueeze(1) @ like).squeeze(1).log1p()
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        """What was remembered has the size it has."""
-        for name in self.held:
-            value = state_dict.get(prefix + name)
-            setattr(self, name, None if value is None else torch.empty_like(value))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 @torch.no_grad()
