@@ -53,6 +53,20 @@ def test_a_layer_that_names_another_model_starts_its_section_anew():
     assert laid_over(unnamed, {"model": {"name": "other"}}) == {"model": {"name": "other"}}
 
 
+def test_what_feeds_both_models_stays():
+    text, image = {"checkpoint": "c", "completion": True}, {"weights": "w", "frozen": True}
+    base = {"model": {"name": "semantic", "text": text, "image": image, "dim": 3}}
+
+    def over(model):
+        return laid_over(base, {"model": model})["model"]
+
+    fed = {"name": "mhred", "text": {"checkpoint": "c"}, "image": {"weights": "w"}}
+    assert over({"name": "mhred"}) == fed
+    assert over({"name": "mhred", "text": {"checkpoint": None}}) == {**fed, "text": {"checkpoint": None}}
+    assert over({"name": "tfidf"}) == {"name": "tfidf", "text": {"checkpoint": "c"}}
+    assert over({"name": "clip"}) == {"name": "clip"}  # a BERT is none
+
+
 def test_merging_leaves_both_as_they_were():
     base, top = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"c": 5}}
 

@@ -70,6 +70,20 @@ def test_a_variant_may_be_another_model(tmp_path):
     assert (paper.config.model.pooling, released.config.model.pooling) == ("sum", "leaky_sum")
 
 
+def test_variants_may_be_those_of_another_experiment(tmp_path):
+    shared = "variants: {small: {training: &t {epochs: 3}}, large: {model.dim: 64, training: *t}}"
+    written(tmp_path, TINY + shared, "others.yaml")
+    mine = written(tmp_path, TINY + "variants: others.yaml\nmodel: {dropout: 0.2}")
+
+    small, large = load_sweep(mine, ["variants.small.training.epochs=4"]).cells
+
+    assert (small.config.experiment, small.config.variant, large.config.model.dim) == ("mine", "small", 64)
+    assert (small.config.model.dropout, small.config.training.epochs, large.config.training.epochs) == (0.2, 4, 3)
+    assert faults_of(tmp_path, TINY + "variants: quickstart") == [
+        "variants: expected a mapping, or an experiment that has one, got 'quickstart', which has none"
+    ]
+
+
 def test_points_have_names_of_their_own(tmp_path):
     text = "vary:\n  data.unlabelled: {none: [], all: [v2_train]}\n  model.image.weights: [null, a/b c.safetensors]"
     sweep = load_sweep(written(tmp_path, TINY + text))

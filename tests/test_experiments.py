@@ -34,9 +34,11 @@ BASES = (
 """Experiments of one run."""
 STUDIES = {
     "alpha": 5 * 5,
+    "baselines": 15 * 3,
     "changes": 21 * 3,
     "collapse": 10,
     "components": 9 * 5,
+    "dialogue_states": 15 * 3,
     "label_ratio": 7 * 5,
     "loss_ablation": 8 * 5,
     "mmd_v3": 5,
@@ -49,6 +51,10 @@ STUDIES = {
 """Experiments of several runs -> how many, on their own base."""
 OTHER_DATA = {"changes": "simmc2_fashion_tuned_stateless", "collapse": "simmc_paper", "published_recipe": "simmc_paper"}
 """A base of real dialogues for studies of fields that the method for small data has not, or of a preset."""
+
+
+COMPARISONS = ("baselines", "dialogue_states")
+"""Studies over other models, whose variants have epochs of their own."""
 
 
 @pytest.fixture
@@ -98,14 +104,21 @@ def test_a_study_runs_at_smoke_size(name, base, tmp_path):
     """Every variant and every point of an axis, one run each; of folds the first of three."""
     folds = read_yaml_file(Path(__file__).parents[1] / "experiments" / f"{name}.yaml", name).get("folds")
     replicates = ["folds=3"] if folds else ["seeds=[0]"]
-    sweep = load_sweep(name, [f"base={base}", "training.epochs=1", *replicates])
+    sweep = load_sweep(name, [f"base={base}", *replicates, *(_smoke() if name in COMPARISONS else ["training.epochs=1"])])
     firsts = {cell.config.variant: cell for cell in reversed(sweep.cells)}
 
     for cell in firsts.values():
         assert train(cell.config, runs=tmp_path / "runs").summary.is_file()
     assert set(firsts) == set(sweep.variants)
     beside = [row.beside for row in sweep.report.published if row.beside]
-    assert set(beside) <= set(firsts)
+    assert set(beside) <= {*firsts, *(line.partition(":")[0] for line in sweep.left_out)}
+
+
+def _smoke():
+    """An epoch for each of the compared methods that is trained; CLIP, which needs a checkpoint, is in test_models_whole."""
+    trained = {cell.variant for cell in load_sweep("baselines").cells if cell.config.training.epochs}
+    epochs = [f"variants.{name}.training.epochs=1" for name in trained - {"semantic_tuned", "clip"}]
+    return [*epochs, "variants.clip.when={model.name: clip}"]
 
 
 def test_published_values_are_the_papers():
@@ -117,6 +130,9 @@ def test_published_values_are_the_papers():
     assert rows["SeMANTIC"].values["ndcg@5"] == (75.87, 0.71)
     assert rows["Enteract"].values["precision@20"] == (17.03, 0.07)
     assert (rows["SeMANTIC"].beside, rows["UMD"].beside) == ("base", None)
+    assert {row.name: row.values["ndcg@5"] for row in load_sweep("baselines").report.published} == {
+        name: row.values["ndcg@5"] for name, row in rows.items()
+    }
     assert {row.name: row.values["ndcg@20"] for row in lower.published}["TREASURE, trained on MMD-v2"] == (72.87, None)
     assert [row.values["ndcg@5"][0] for row in alpha.published] == [73.57, 74.04, 75.87, 75.65, 75.69]
     whole = [load_sweep(name).report.published[0].values for name in ("label_ratio", "loss_ablation", "components")]
@@ -165,6 +181,9 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
         "label_ratio.quickstart",
         "alpha.quickstart",
         "loss_ablation.quickstart",
+        "label_ratio.simmc_tuned",
+        "alpha.simmc_tuned",
+        "loss_ablation.simmc_tuned",
         "components.simmc",
         "collapse",
         "parts",

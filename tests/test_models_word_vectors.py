@@ -75,7 +75,7 @@ def test_a_checkpoint_gives_its_word_table():
 
     assert torch.equal(words.weight, weight)
     with pytest.raises(
-        CheckpointError, match=r"here: expected width 4 \(model.text.dim\), got 3; set model.text.dim=3"
+        CheckpointError, match=r"here: expected width 4 \(model.text.dim\), got 3; set model.text.dim=null"
     ):
         load_words(table(4), WordSource(checkpoint="here", dim=4), encoder, None)
 

@@ -25,6 +25,7 @@ class InputSpec:
     image_features: int | None = None  # width of features read from a file; None: a backbone makes them
     products: str | None = None  # whose features such a file holds: the `products_digest` of the store trained on
     text_encoder: dict[str, Any] | None = None  # configuration of the checkpoint's encoder
+    word_dim: int | None = None  # width of its word table
     context_turns: int = 5
     photos_per_turn: int = 5
     turn_tokens: int = 30

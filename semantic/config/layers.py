@@ -7,9 +7,9 @@ from typing import Any
 
 from semantic.config.describing import shortened
 from semantic.config.errors import ConfigError
-from semantic.config.registry import DEFAULT
+from semantic.config.registry import DEFAULT, find_model
 from semantic.config.schema import SWEEP
-from semantic.config.values import MOST_DEPTH, read_yaml, read_yaml_file
+from semantic.config.values import MOST_DEPTH, dotted, read_yaml, read_yaml_file
 
 
 def experiments() -> tuple[str, ...]:
@@ -23,7 +23,8 @@ def read_experiment(experiment: str, overrides: Sequence[str] = ()) -> tuple[dic
 
     `experiment` is a YAML file or the name of a shipped one; so is `base`, a file's path being relative to the file that
     names it. Of a base only the fields of a run count. The experiment is named after its file; where an override names
-    another base, after that too: the same study on other data is another experiment.
+    another base, after that too: the same study on other data is another experiment. `variants` may name an experiment in
+    place of a mapping: its variants are meant.
 
     Raises:
         ConfigError: a file that is not there or holds no mapping.
@@ -33,6 +34,8 @@ def read_experiment(experiment: str, overrides: Sequence[str] = ()) -> tuple[dic
     given = next((value for path, value in reversed(changes) if path == ("base",)), None)
     values, folder = _read(experiment, faults)
     values.setdefault("experiment", _name(experiment))
+    if isinstance(values.get("variants"), str):
+        values |= _variants_of(_place(values.pop("variants"), folder), faults)
     base = values.pop("base", None)
     if given is not None:
         base, folder = given, Path()
@@ -64,9 +67,13 @@ def read_experiment(experiment: str, overrides: Sequence[str] = ()) -> tuple[dic
 
 
 def laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """`merge`, but a layer that names another model starts the model's section and preset anew."""
-    if _model(top, None) not in (None, _model(base, DEFAULT)):
-        base = {key: value for key, value in base.items() if key not in ("model", "preset")}
+    """`merge`, but a layer that names another model starts the model's section and preset anew, with what feeds both
+    (`ModelConfig.sources`).
+    """
+    below, above = _model(base, DEFAULT), _model(top, None)
+    if above not in (None, below):
+        fed = _fed(base.get("model", {}), str(below), str(above))
+        base = {key: value for key, value in base.items() if key not in ("model", "preset")} | fed
     return merge(base, top)
 
 
@@ -130,6 +137,28 @@ def _assign(values: dict[str, Any], path: tuple[str, ...], value: Any, faults: l
 def _model(layer: Mapping[str, Any], default: str | None) -> Any:
     section = layer.get("model")
     return section.get("name", default) if isinstance(section, Mapping) else default
+
+
+def _variants_of(experiment: str, faults: list[str]) -> dict[str, Any]:
+    """The section `variants` of another experiment."""
+    section = {key: value for key, value in _read(experiment, faults)[0].items() if key == "variants"}
+    if not isinstance(section.get("variants"), dict):
+        faults.append(f"variants: expected a mapping, or an experiment that has one, got {experiment!r}, which has none")
+        return {}
+    return section
+
+
+def _fed(section: Mapping[str, Any], below: str, above: str) -> dict[str, Any]:
+    """Of a section of the model `below` what says where words and photos come from, as far as the model `above` has it too."""
+    try:
+        shared = [key for key in find_model(below).Config.sources if key in find_model(above).Config.sources]
+    except ConfigError:  # one that is not there, which is told where the configuration is made
+        return {}
+    fed: dict[str, Any] = {}
+    for key, value in dotted(section).items():
+        if key in shared:
+            assign(fed, ["model", *key.split(".")], value)
+    return fed
 
 
 def _is_file(experiment: str) -> bool:

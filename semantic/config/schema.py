@@ -161,6 +161,8 @@ class ModelConfig(Section):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Name -> values of a whole run's configuration that differ from the fields' defaults; the first is the default."""
+    sources: ClassVar[tuple[str, ...]] = ("text.checkpoint", "text.vocabulary")
+    """Fields that say what a model is fed, whichever it is: those of a base that two models share hold for another one over it."""
 
     name: str = Field(description="short name of a model, or its import path, module:Class")
     text: TextSource = TextSource()

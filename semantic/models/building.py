@@ -85,6 +85,7 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
         image_features=None if model.features_file is None else read_features(model.features_file, store).shape[1],
         products=None if model.features_file is None else products_digest(store),
         text_encoder=None if encoder is None else encoder.config.to_dict(),
+        word_dim=None if encoder is None else encoder.get_input_embeddings().embedding_dim,
         context_turns=data.context_turns,
         photos_per_turn=data.photos_per_turn,
         turn_tokens=data.turn_tokens,

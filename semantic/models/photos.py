@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -31,6 +32,8 @@ class PhotoConfig(ModelConfig):
     """The configuration of a model that reads photos."""
 
     image: PhotoSource
+
+    sources: ClassVar[tuple[str, ...]] = (*ModelConfig.sources, "image.backbone", "image.weights", "image.features")
 
     @property
     def features_file(self) -> str | None:

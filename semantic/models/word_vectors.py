@@ -9,16 +9,23 @@ from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 from torch import nn
 
+from semantic.batching.inputs import InputSpec
 from semantic.config.schema import TextSource, Width
 from semantic.models.text_checkpoints import CheckpointError
 from semantic.runtime.errors import UserError
 from semantic.runtime.reading import ReadingError, check_readable
 
 
+DIM = 300
+"""Numbers of a word vector, as of GloVe's, where neither the configuration nor a checkpoint says."""
+
+
 class WordSource(TextSource):
     """Where word vectors come from: a checkpoint's table, a file of vectors, or from scratch. They are trained with the rest."""
 
-    dim: Width = Field(300, description="of a word vector; with a checkpoint or a file of vectors its width")
+    dim: Width | None = Field(
+        None, description="of a word vector, and so in a file of vectors; null: the checkpoint's, 300 without one"
+    )
     vectors: str | None = Field(
         None,
         description="file of word vectors in GloVe's text format (`word number number ...` a line), for the pieces that are words in it",
@@ -29,6 +36,11 @@ class WordSource(TextSource):
         if self.checkpoint is not None and self.vectors is not None:
             raise ValueError("expected model.text.checkpoint or vectors, got both")
         return self
+
+
+def word_table(source: WordSource, spec: InputSpec) -> nn.Embedding:
+    """The table of a vocabulary's word vectors, as wide as the configuration, the checkpoint or else `DIM` says."""
+    return nn.Embedding(spec.vocabulary, source.dim or spec.word_dim or DIM, padding_idx=spec.pad)
 
 
 class WordVectorsError(UserError):
@@ -58,7 +70,7 @@ def load_checkpoint_words(table: nn.Embedding, encoder: Any) -> None:
     if words.shape != table.weight.shape:
         raise CheckpointError(
             f"text checkpoint {encoder.config.name_or_path or 'given'}: expected width {table.embedding_dim} "
-            f"(model.text.dim), got {words.shape[1]}; set model.text.dim={words.shape[1]}"
+            f"(model.text.dim), got {words.shape[1]}; set model.text.dim=null"
         )
     with torch.no_grad():
         table.weight.copy_(words)

@@ -45,6 +45,7 @@ class ClipConfig(PhotoConfig):
     ranking: Ranking = Field(Hinge(), description="the loss; the hinge is the published one")
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"published": {"training": {"learning_rate": 5e-4}}}
+    sources: ClassVar[tuple[str, ...]] = ()  # of its own checkpoint alone
 
     @model_validator(mode="after")
     def _has_no_other_photos(self) -> "ClipConfig":

@@ -57,7 +57,7 @@ class Enteract(ComparedModel):
 
     def __init__(self, config: EnteractConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
-        dim, words = config.dim, config.text.dim
+        dim, words = config.dim, self.words.embedding_dim
         self.recurrent = Recurrent(words, config.hidden)
         self.sequence = nn.Linear(self.recurrent.width, dim)
         self.key, self.value = (nn.Linear(words, dim, bias=False) for _ in range(2))

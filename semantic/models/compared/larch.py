@@ -70,14 +70,14 @@ class Larch(KnowledgeModel):
     def __init__(self, config: LarchConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
         dim, node = config.dim, config.heads * config.head_dim
-        self.word = nn.Linear(config.text.dim, node)
+        self.word = nn.Linear(self.words.embedding_dim, node)
         self.photo = nn.Linear(self.features, node)
         self.layers = nn.ModuleList(
             GraphAttention(node, config.head_dim, config.heads, config.dropout) for _ in range(config.layers)
         )
         self.last = GraphAttention(node, dim, 1, config.dropout, last=True, residual=False)
         self.product_photo = nn.Linear(self.features, dim)
-        self.query_key, self.photo_key, self.value = (nn.Linear(config.text.dim, dim, bias=False) for _ in range(3))
+        self.query_key, self.photo_key, self.value = (nn.Linear(self.words.embedding_dim, dim, bias=False) for _ in range(3))
         self.photo_gate, self.query_gate = (GatedFusion(dim, others=1) for _ in range(2))
         self.product = nn.Sequential(nn.Linear(2 * dim, dim), nn.ReLU(), nn.Linear(dim, dim))
 
@@ -99,10 +99,12 @@ class Larch(KnowledgeModel):
         nodes, edges = self.graph(contexts)
         for layer in self.layers:
             nodes = layer(nodes, edges)
-        return self.last(nodes, edges)[:, -1]
+        return self.last(nodes, edges)[:, 0]
 
     def graph(self, contexts: Contexts) -> tuple[Float[Tensor, "query node dim"], Bool[Tensor, "query node node"]]:
-        """The nodes of each context: of each turn its words, photos, sentence and utterance, and at last the session."""
+        """The nodes of each context: the session, and of each turn its words, photos, sentence and utterance. Padding is left out
+        but for what makes contexts equally long.
+        """
         words, said = self.word(self.word_vectors(contexts.turn_tokens)), contexts.turn_keep
         photos, shown = self.turn_photos(contexts, self.photo(self.image_features(contexts.photos)))
         sentence = masked_mean(words, said)
@@ -118,10 +120,14 @@ class Larch(KnowledgeModel):
         within = torch.block_diag(*[inside] * turn.shape[1])
         to_session = torch.ones(count, dtype=torch.bool, device=parts.device)
         to_session[-2] = False
-        edges = nn.functional.pad(within, (0, 1, 0, 1))
-        edges[-1, :-1] = edges[:-1, -1] = to_session.repeat(turn.shape[1])
-        held = nn.functional.pad(held.flatten(1), (0, 1), value=True)
-        return torch.cat([nodes.flatten(1, 2), session], dim=1), edges & held.unsqueeze(1) & held.unsqueeze(2)
+        edges = nn.functional.pad(within, (1, 0, 1, 0))
+        edges[0, 1:] = edges[1:, 0] = to_session.repeat(turn.shape[1])
+        held = nn.functional.pad(held.flatten(1), (1, 0), value=True)
+        order = (~held).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(held.sum(1).max())]
+        nodes = torch.cat([session, nodes.flatten(1, 2)], dim=1).take_along_dim(order.unsqueeze(-1), 1)
+        held = held.gather(1, order)
+        edges = edges[order.unsqueeze(2), order.unsqueeze(1)]
+        return nodes, edges & held.unsqueeze(1) & held.unsqueeze(2)
 
     def _edges_of_a_turn(self, words: int, photos: int, device: torch.device) -> Bool[Tensor, "node node"]:
         edges = torch.zeros(words + photos + 2, words + photos + 2, dtype=torch.bool, device=device)
@@ -140,11 +146,9 @@ class Larch(KnowledgeModel):
         else:
             near = torch.einsum("qd,qced->qce", query, keys)
             read = torch.einsum("qce,qced->qcd", self._weights(near, held), values)
-        asked = query.unsqueeze(1)
-        seen = self.photo_gate(by_photo, photo, asked)
-        known = self.query_gate(read, photo, asked)
-        item = self.product(torch.cat([seen, known], dim=-1))
-        return torch.cosine_similarity(item, asked, dim=-1)
+        seen = self.photo_gate(by_photo, photo, query.unsqueeze(1))
+        known = self.query_gate(read, photo, query.unsqueeze(1))
+        return ProductRows(self.product(torch.cat([seen, known], dim=-1))).cosines(query)
 
     def _weights(
         self, near: Float[Tensor, "query candidate entry"], held: Bool[Tensor, "#query candidate entry"]

@@ -84,7 +84,7 @@ class Magic(KnowledgeModel):
 
     def __init__(self, config: MagicConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
-        words, hidden = config.text.dim, config.hidden
+        words, hidden = self.words.embedding_dim, config.hidden
         self.turn_text, self.product_text = (RecurrentText(words, hidden) for _ in range(2))
         self.turn_places, self.product_places = (PlaceAttention(self.features, 2 * hidden, hidden) for _ in range(2))
         self.no_photo = nn.Parameter(torch.zeros(self.features))

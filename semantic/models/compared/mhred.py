@@ -54,7 +54,7 @@ class Mhred(ComparedModel):
     def __init__(self, config: MhredConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
         self.text = RecurrentText(
-            config.text.dim, config.hidden, config.cell, both_ways=config.both_ways, pool=config.pool
+            self.words.embedding_dim, config.hidden, config.cell, both_ways=config.both_ways, pool=config.pool
         )
         self.photo = nn.Linear(self.features, config.hidden)
         self.context = Recurrent(

@@ -16,7 +16,7 @@ from semantic.encoders.image import Backbone, MapBackbone
 from semantic.models.interface import Loss, ProductRows
 from semantic.models.losses import Hinge, Ranking, log_scale
 from semantic.models.photos import PhotoConfig, PhotoModel, PhotoSource
-from semantic.models.word_vectors import WordSource, load_words
+from semantic.models.word_vectors import WordSource, load_words, word_table
 
 
 class Photos(PhotoSource):
@@ -73,7 +73,7 @@ class ComparedModel(PhotoModel):
 
     def __init__(self, config: ComparedConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
-        self.words = nn.Embedding(spec.vocabulary, config.text.dim, padding_idx=spec.pad)
+        self.words = word_table(config.text, spec)
         self.backbone = None
         image = config.image
         if spec.image_features is not None:

@@ -24,7 +24,7 @@ from semantic.encoders.bag import drop_words
 from semantic.encoders.layers.masking import masked_mean, masked_softmax
 from semantic.models.interface import Loss, Model, ProductRows
 from semantic.models.losses import Ranking, SampledSoftmax, log_scale
-from semantic.models.word_vectors import WordSource, load_words
+from semantic.models.word_vectors import WordSource, load_words, word_table
 
 
 class BagConfig(ModelConfig):
@@ -48,7 +48,7 @@ class Bag(Model):
 
     def __init__(self, config: BagConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
-        self.words = nn.Embedding(spec.vocabulary, config.text.dim, padding_idx=spec.pad)
+        self.words = word_table(config.text, spec)
         self.turns = nn.Parameter(torch.zeros(spec.context_turns))
         self.log_scale = log_scale(config.ranking)
 
@@ -57,7 +57,7 @@ class Bag(Model):
 
     @property
     def product_shape(self) -> tuple[int, ...]:
-        return (self.config.text.dim,)
+        return (self.words.embedding_dim,)
 
     def read(self, tokens: Int[Tensor, "text token"], keep: Bool[Tensor, "text token"]) -> Float[Tensor, "text dim"]:
         return masked_mean(self.words(tokens), keep)
