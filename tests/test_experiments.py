@@ -104,7 +104,9 @@ def test_a_study_runs_at_smoke_size(name, base, tmp_path):
     """Every variant and every point of an axis, one run each; of folds the first of three."""
     folds = read_yaml_file(Path(__file__).parents[1] / "experiments" / f"{name}.yaml", name).get("folds")
     replicates = ["folds=3"] if folds else ["seeds=[0]"]
-    sweep = load_sweep(name, [f"base={base}", *replicates, *(_smoke() if name in COMPARISONS else ["training.epochs=1"])])
+    sweep = load_sweep(
+        name, [f"base={base}", *replicates, *(_smoke() if name in COMPARISONS else ["training.epochs=1"])]
+    )
     firsts = {cell.config.variant: cell for cell in reversed(sweep.cells)}
 
     for cell in firsts.values():

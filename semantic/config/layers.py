@@ -143,7 +143,9 @@ def _variants_of(experiment: str, faults: list[str]) -> dict[str, Any]:
     """The section `variants` of another experiment."""
     section = {key: value for key, value in _read(experiment, faults)[0].items() if key == "variants"}
     if not isinstance(section.get("variants"), dict):
-        faults.append(f"variants: expected a mapping, or an experiment that has one, got {experiment!r}, which has none")
+        faults.append(
+            f"variants: expected a mapping, or an experiment that has one, got {experiment!r}, which has none"
+        )
         return {}
     return section
 

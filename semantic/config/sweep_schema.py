@@ -198,7 +198,8 @@ class SweepSections(Section):
         default_factory=dict, description="field: its values, a list or {name: value}; all combinations are run"
     )
     variants: dict[Name, dict[str, Any]] = Field(
-        default_factory=dict, description="name: the fields that it changes, and `when` it exists; or the experiment whose variants are meant"
+        default_factory=dict,
+        description="name: the fields that it changes, and `when` it exists; or the experiment whose variants are meant",
     )
     report: ReportSection = ReportSection()
     search: SearchSection | None = None

@@ -15,7 +15,6 @@ from semantic.models.text_checkpoints import CheckpointError
 from semantic.runtime.errors import UserError
 from semantic.runtime.reading import ReadingError, check_readable
 
-
 DIM = 300
 """Numbers of a word vector, as of GloVe's, where neither the configuration nor a checkpoint says."""
 

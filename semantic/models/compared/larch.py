@@ -77,7 +77,9 @@ class Larch(KnowledgeModel):
         )
         self.last = GraphAttention(node, dim, 1, config.dropout, last=True, residual=False)
         self.product_photo = nn.Linear(self.features, dim)
-        self.query_key, self.photo_key, self.value = (nn.Linear(self.words.embedding_dim, dim, bias=False) for _ in range(3))
+        self.query_key, self.photo_key, self.value = (
+            nn.Linear(self.words.embedding_dim, dim, bias=False) for _ in range(3)
+        )
         self.photo_gate, self.query_gate = (GatedFusion(dim, others=1) for _ in range(2))
         self.product = nn.Sequential(nn.Linear(2 * dim, dim), nn.ReLU(), nn.Linear(dim, dim))
 

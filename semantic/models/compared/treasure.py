@@ -68,7 +68,9 @@ class Treasure(ComparedModel):
     def __init__(self, config: TreasureConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
         dim = config.dim
-        self.text = AttributeText(self.words.embedding_dim, config.hidden, len(spec.key_tokens), dim, config.temperature)
+        self.text = AttributeText(
+            self.words.embedding_dim, config.hidden, len(spec.key_tokens), dim, config.temperature
+        )
         self.photo = nn.Linear(self.features, dim)
         self.turn, self.product = (nn.Linear(2 * dim, dim) for _ in range(2))
         self.turns = GraphStack(dim, config.heads, config.layers, config.dropout, "sparsemax")

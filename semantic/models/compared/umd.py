@@ -86,7 +86,9 @@ class Umd(ComparedModel):
     def __init__(self, config: UmdConfig, spec: InputSpec) -> None:
         super().__init__(config, spec)
         self.text = RecurrentText(self.words.embedding_dim, config.hidden)
-        self.attributes = AttributeMaps(self.features, self.words.embedding_dim, config.maps, config.branches, config.attributes)
+        self.attributes = AttributeMaps(
+            self.features, self.words.embedding_dim, config.maps, config.branches, config.attributes
+        )
         self.asks = nn.Linear(self.text.width, config.dim)
         self.shows = nn.Linear(config.maps, config.dim, bias=False)
         self.fusion = BilinearFusion(self.text.width, config.maps, config.dim)
