@@ -13,7 +13,7 @@ CUES, VALUES = (4, 6, 8, 10, 12, 14), (3, 5, 7, 11, 15, 19)
 KEY = 9
 """What stands before the value in a product's text: the key of an attribute, for models that know any."""
 NOISE = (16, 18, 20, 22)
-STEPS, SIZE, QUERIES = 80, 24, 120
+SIZE, QUERIES = 24, 120
 
 
 def batch(rng: np.random.Generator, size: int, pictures: Tensor, turns: int, *, shuffled: bool) -> Batch:
@@ -32,15 +32,15 @@ def batch(rng: np.random.Generator, size: int, pictures: Tensor, turns: int, *, 
     return collate(World(tuple(examples), items, drawn), range(size), turns_at_least=turns)
 
 
-def accuracy(model: Model, pictures: Tensor, turns: int, *, trained: bool, shuffled: bool) -> float:
+def accuracy(model: Model, pictures: Tensor, turns: int, *, steps: int, shuffled: bool) -> float:
     """How often the right product comes first in contexts that were not trained on."""
     rng = np.random.default_rng(1)
     torch.manual_seed(0)
     groups = model.parameter_groups()
-    if groups and trained:
+    if groups and steps:
         optimiser = torch.optim.Adam(groups, lr=1e-2)
         model.train()
-        for _ in range(30 if shuffled else STEPS):
+        for _ in range(steps):
             taught = whole(batch(rng, SIZE, pictures, turns, shuffled=shuffled), labelled=False)
             optimiser.zero_grad()
             model.loss(taught).total.backward()

@@ -21,7 +21,10 @@ def test_items_that_are_not_kept_are_passed_over(cell, both_ways):
     for row in range(3):
         kept = KEEP[row].nonzero().squeeze(1)
         if len(kept):
-            torch.testing.assert_close(states[row, kept], network.cells(X[row : row + 1, kept])[0][0])
+            torch.testing.assert_close(states[row, kept, :3], network.forwards(X[row : row + 1, kept])[0][0])
+            if both_ways:
+                backward = network.backwards(X[row : row + 1, kept.flip(0)])[0][0].flip(0)
+                torch.testing.assert_close(states[row, kept, 3:], backward)
         assert not states[row, ~KEEP[row]].any()
 
 

@@ -55,12 +55,14 @@ MAPS = formula((5, CHANNELS * PLACES), 78, 2.0)
 ATTRIBUTES = ((9,), (13,), (17,), (25,))  # keys of the attributes in the small world's product texts
 
 
-def compared(name: str, features: int = FEATURES, **model: Any) -> Model:
-    """A compared method at small size."""
+def compared(name: str, features: int = FEATURES, by_formula: bool = True, **model: Any) -> Model:
+    """A compared method at small size, with weights by formula, or those that training starts from."""
     small = {"dim": DIM, "text": {"dim": 7}, "image": {"features": "features.npy"}}
     config = make_config({"model": {"name": name, **small, **model}}).model
     spec = replace(small_spec(context_turns=LONGEST, image_features=features), key_tokens=ATTRIBUTES)
-    return fill(find_model(name)(config, spec)).double().eval()
+    torch.manual_seed(0)
+    made = find_model(name)(config, spec)
+    return (fill(made) if by_formula else made).double().eval()
 
 
 def of_maps(name: str, facts: bool = False, **model: Any) -> Case:
@@ -74,7 +76,8 @@ def of_maps(name: str, facts: bool = False, **model: Any) -> Case:
             made.facts.key, made.facts.value = torch.tensor([[7, -1], [11, -1]]), torch.tensor([[6, -1], [4, 8]])
         return made
 
-    return Case(built, pictures=MAPS)
+    begun = None if facts else lambda: compared(name, CHANNELS * PLACES, by_formula=False, **model)
+    return Case(built, pictures=MAPS, start=begun)
 
 
 def clip() -> Model:
@@ -136,7 +139,7 @@ def drawn() -> Model:
 
 # The correlation term makes all products the same before anything is learnt (experiments/collapse.yaml), and the pooled words of
 # deep layers, from weights by formula, are much alike.
-COLLAPSES = {"learns": False}
+COLLAPSES = {"learns": 0}
 # Where the scores of a node's edges have one sign, who asks adds one number to all of them.
 ONE_SIGN = {"layers.1.target": cancels}
 CASES = {
@@ -156,7 +159,7 @@ CASES = {
         LONGEST,
         {".positions.": unread, "completion.": unread},
         ("completion.",),
-        learns=False,
+        learns=0,
     ),
     "small_data, hinge": Case(
         lambda: build("small_data", loss={"ranking": {"kind": "hinge"}}, text={"completion": False}),
@@ -167,7 +170,10 @@ CASES = {
     "mhred, both ways": Case(
         lambda: compared("mhred", hidden=5, cell="lstm", both_ways=True, pool="attentive", ranking=SOFTMAX)
     ),
-    "umd": of_maps("umd", hidden=5, maps=3, branches=2, image={"features": "features.npy", "grid": 2}),
+    # Its vectors are products of text and photo, which learn slowly.
+    "umd": replace(
+        of_maps("umd", hidden=8, maps=6, branches=2, image={"features": "features.npy", "grid": 2}), learns=240
+    ),
     "magic": of_maps("magic", hidden=5, context_hidden=3),
     "magic, knowledge": of_maps("magic", facts=True, hidden=5, context_hidden=3),
     "larch": Case(lambda: compared("larch", layers=2, heads=2, head_dim=3)),
@@ -175,7 +181,7 @@ CASES = {
     "treasure": Case(lambda: compared("treasure", hidden=5, heads=2), idle=ONE_SIGN),
     "enteract": replace(of_maps("enteract", hidden=5, heads=2), idle=ONE_SIGN),
     # Towers of random weights say little of what they read, and are frozen.
-    "clip": Case(clip, idle={**KEY_BIAS, "text.tower.": unread, "backbone.": unread}, learns=False),
+    "clip": Case(clip, idle={**KEY_BIAS, "text.tower.": unread, "backbone.": unread}, learns=0),
     "random": Case(lambda: floor("random")),
     "popularity": Case(popularity),
     "tfidf": Case(lambda: lexical("tfidf")),

@@ -42,7 +42,11 @@ def words(model, tokens):
 
 def states(network, sequence):
     """A recurrent network's states over a list of vectors."""
-    return network.cells(torch.stack([*sequence]).unsqueeze(0))[0][0]
+    items = torch.stack([*sequence]).unsqueeze(0)
+    directions = [network.forwards(items)[0][0]]
+    if network.backwards is not None:
+        directions.append(network.backwards(items.flip(1))[0][0].flip(0))
+    return torch.cat(directions, dim=-1)
 
 
 def ends(network, sequence):

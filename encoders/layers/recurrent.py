@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from semantic.encoders.layers.packing import by_length
 from semantic.encoders.layers.pooling import Pool
 
 Cell = Literal["gru", "lstm"]
@@ -24,22 +24,32 @@ class Recurrent(nn.Module):
         self.hidden = hidden
         self.both_ways = both_ways
         self.width = hidden * (1 + both_ways)
-        self.cells = kind(inputs, hidden, batch_first=True, bidirectional=both_ways)
+        self.forwards = kind(inputs, hidden, batch_first=True)
+        self.backwards = kind(inputs, hidden, batch_first=True) if both_ways else None
 
     def forward(
         self, x: Float[Tensor, "row item inputs"], keep: Bool[Tensor, "row item"]
     ) -> Float[Tensor, "row item width"]:
-        rows = keep.any(1).nonzero().squeeze(1)  # a sequence of nothing cannot be packed
-        found = x.new_zeros(*keep.shape, self.width)
-        if not len(rows):
-            return found
-        self.cells.flatten_parameters()  # a copy of the network, as a moving average is, has its weights apart
-        order = (~keep[rows]).to(torch.uint8).argsort(dim=1, stable=True)  # kept items first, in their order
-        sequences = torch.take_along_dim(x[rows], order.unsqueeze(-1), 1)
-        packed = pack_padded_sequence(sequences, keep[rows].sum(1).cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.cells(packed)[0], batch_first=True, total_length=keep.shape[1])
-        back = torch.zeros_like(states).scatter(1, order.unsqueeze(-1).expand_as(states), states)
-        return found.to(back.dtype).index_copy(0, rows, back)
+        order = (~keep).to(torch.uint8).argsort(dim=1, stable=True)  # kept items first, in their order
+        sequences = torch.take_along_dim(x, order.unsqueeze(-1), 1)
+        # torch's packed sequences have a backward pass on CPUs that grows with the square of their length.
+        states = by_length(self._read, sequences, keep.gather(1, order), x.new_zeros(0, self.width), items=True)
+        return torch.zeros_like(states).scatter(1, order.unsqueeze(-1).expand_as(states), states)
+
+    def _read(self, x: Tensor, keep: Tensor) -> Tensor:
+        """The states of sequences whose kept items come first."""
+        states = self._run(self.forwards, x)
+        if self.backwards is not None:
+            places = torch.arange(keep.shape[1], device=keep.device)
+            turned = (keep.sum(1, keepdim=True) - 1 - places).clamp(min=0).unsqueeze(-1)
+            backward = self._run(self.backwards, torch.take_along_dim(x, turned, 1))
+            states = torch.cat([states, torch.take_along_dim(backward, turned, 1)], dim=-1)
+        return states.masked_fill(~keep.unsqueeze(-1), 0.0)
+
+    def _run(self, network: nn.RNNBase, x: Tensor) -> Tensor:
+        network.flatten_parameters()  # a copy of the network, as a moving average is, has its weights apart
+        states: Tensor = network(x)[0]
+        return states
 
     def ends(
         self, states: Float[Tensor, "row item width"], keep: Bool[Tensor, "row item"]
