@@ -67,6 +67,14 @@ def test_what_feeds_both_models_stays():
     assert over({"name": "clip"}) == {"name": "clip"}  # a BERT is none
 
 
+@pytest.mark.parametrize("model", ["model.name=larch", "model={name: larch}"])
+def test_an_override_that_names_another_model_is_such_a_layer(model):
+    config = load_config("quickstart", [model, "model.dim=8", "training.epochs=2"])
+
+    assert (config.model.name, config.preset, config.model.dim, config.training.epochs) == ("larch", None, 8, 2)
+    assert config.data.store == "data/quickstart/store"
+
+
 def test_merging_leaves_both_as_they_were():
     base, top = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"c": 5}}
 

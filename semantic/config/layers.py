@@ -60,10 +60,7 @@ def read_experiment(experiment: str, overrides: Sequence[str] = ()) -> tuple[dic
     merged: dict[str, Any] = {}
     for layer in reversed(layers):
         merged = laid_over(merged, layer)
-    for path, value in changes:
-        if path != ("base",):
-            _assign(merged, path, value, faults)
-    return merged, faults
+    return _changed(merged, [change for change in changes if change[0] != ("base",)], faults), faults
 
 
 def laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,10 +86,7 @@ def merge(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 def with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The values with `a.b=c` set in them, and what was wrong with these."""
     faults: list[str] = []
-    values = merge({}, values)
-    for path, value in _overrides(overrides, faults):
-        _assign(values, path, value, faults)
-    return values, faults
+    return _changed(merge({}, values), _overrides(overrides, faults), faults), faults
 
 
 def assign(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -126,12 +120,22 @@ def _overrides(overrides: Sequence[str], faults: list[str]) -> list[tuple[tuple[
     return found
 
 
-def _assign(values: dict[str, Any], path: tuple[str, ...], value: Any, faults: list[str]) -> None:
-    try:
-        assign(values, path, value)
-    except TypeError:
-        key = ".".join(path)
-        faults.append(f"--set {key}: expected a value for a field, got none that fits {key!r}")
+def _changed(
+    values: dict[str, Any], changes: Sequence[tuple[tuple[str, ...], Any]], faults: list[str]
+) -> dict[str, Any]:
+    """The values with those of the overrides in them; where these name another model, over what feeds both."""
+    for path, value in changes:
+        layer: dict[str, Any] = {}
+        assign(layer, path, value)
+        if (name := _model(layer, None)) is not None:
+            values = laid_over(values, {"model": {"name": name}})
+    for path, value in changes:
+        try:
+            assign(values, path, value)
+        except TypeError:
+            key = ".".join(path)
+            faults.append(f"--set {key}: expected a value for a field, got none that fits {key!r}")
+    return values
 
 
 def _model(layer: Mapping[str, Any], default: str | None) -> Any:
