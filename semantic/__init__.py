@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from semantic.datasets.store.store import open_store as load_store
     from semantic.evaluation.ranking import evaluate as evaluate
     from semantic.models.interface import Model as Model
+    from semantic.serving.recommend import Recommender as Recommender
     from semantic.training.loop import train as train
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "Model": ("semantic.models.interface", "Model"),
+    "Recommender": ("semantic.serving.recommend", "Recommender"),
     "evaluate": ("semantic.evaluation.ranking", "evaluate"),
     "load_config": ("semantic.config.loading", "load_config"),
     "load_store": ("semantic.datasets.store.store", "open_store"),
     "train": ("semantic.training.loop", "train"),
 }
-__all__ = ["Model", "evaluate", "load_config", "load_store", "train"]
+__all__ = ["Model", "Recommender", "evaluate", "load_config", "load_store", "train"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> object:

@@ -31,13 +31,18 @@ def test_the_readmes_lines_train_and_evaluate(repository, shop_path, shop_featur
     protocols = names["result"].protocols
     assert (standard, released) == (protocols["standard"]["ndcg@5"], protocols["released"]["ndcg@5"])
     assert 0 <= standard <= 1
+    assert repr(names["result"]) == (
+        f"Evaluation({len(names['result'].table)} queries, NDCG@5 standard {100 * standard:.1f}%, released {100 * released:.1f}%)"
+    )
+    assert repr(names["store"]).startswith(f"Store('{shop_path}': {names['store'].num_products} products; examples of ")
     assert names["store"].num_products == len(names["store"].product_names)
 
 
 def test_all_names_are_there_and_no_other():
-    assert sorted(semantic.__all__) == ["Model", "evaluate", "load_config", "load_store", "train"]
+    assert sorted(semantic.__all__) == ["Model", "Recommender", "evaluate", "load_config", "load_store", "train"]
     for name in semantic.__all__:
         assert callable(getattr(semantic, name))
+        assert name in dir(semantic)  # what a shell completes
     with pytest.raises(AttributeError, match="module 'semantic' has no attribute 'Semantics'"):
         semantic.Semantics  # noqa: B018 (the access is the test)
 

@@ -22,6 +22,44 @@ def flat(values, prefix=""):
             yield f"{prefix}{key}", value
 
 
+def test_overrides_may_be_a_mapping():
+    overrides = {"training.learning_rate": 1e-5, "data.hidden": ["photos"], "model.image.weights": None, "seed": 3}
+
+    assert load_config("quickstart", overrides) == load_config(
+        "quickstart",
+        ["training.learning_rate=0.00001", "data.hidden=[photos]", "model.image.weights=null", "seed=3"],
+    )
+
+
+def test_a_configuration_with_other_values_is_a_copy():
+    config = load_config("quickstart")
+
+    changed = config.replace(seed=3, training={"epochs": 2}, model={"text": {"layers": 0}}, data={"hidden": ["photos"]})
+
+    assert changed == load_config(
+        "quickstart", {"seed": 3, "training.epochs": 2, "model.text.layers": 0, "data.hidden": ["photos"]}
+    )
+    assert config == load_config("quickstart")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"epochs": -1}}, r"training\.epochs: expected greater than or equal to 0, got -1"),
+        ({"training": {"epoch": 1}}, r"training\.epoch: no such key"),
+        ({"seeds": 1}, "seeds: no such key"),
+        ({"model": {"heads": 3}}, r"model\.heads: expected a divisor of model.dim \(128\), got 3"),
+        (
+            {"model": {"name": "larch"}},
+            r"model\.name: expected 'semantic', got 'larch'; load_config\(..., {'model.name': 'larch'}",
+        ),
+    ],
+)
+def test_other_values_are_checked(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config("quickstart").replace(**changes)
+
+
 def test_released_differs_from_paper_exactly_where_the_table_of_the_design_says():
     """`memory` and `unannotated` are not in the table."""
     paper, released = (dict(flat(make_config({"preset": name}).model_dump())) for name in ("paper", "released"))

@@ -152,6 +152,10 @@ class Store:
         """Pickle the path alone: worker processes open the store themselves. A memory map is pickled with its content."""
         return Store, (self.path, self.identity)
 
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name} {len(self.split(name).examples):,}" for name in self._ranges)
+        return f"Store({str(self.path)!r}: {self.num_products:,} products; examples of {splits})"
+
     @property
     def identity(self) -> str:
         """The digest of what the store holds: equal for the same content in another folder."""

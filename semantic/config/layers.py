@@ -1,5 +1,6 @@
 """Experiment files, and the experiments they are based on, as layers of values that have not been checked."""
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -10,6 +11,16 @@ from semantic.config.errors import ConfigError
 from semantic.config.registry import DEFAULT, find_model
 from semantic.config.schema import SWEEP
 from semantic.config.values import MOST_DEPTH, dotted, read_yaml, read_yaml_file
+
+Overrides = Sequence[str] | Mapping[str, Any]
+"""`["a.b=c"]`, as on the command line, or {"a.b": c}."""
+
+
+def override_lines(overrides: Overrides) -> list[str]:
+    """Overrides as on the command line. TypeError for a value that YAML has not."""
+    if isinstance(overrides, Mapping):
+        return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+    return list(overrides)
 
 
 def experiments() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from semantic.config.describing import fault_line, is_key, shortened
 from semantic.config.errors import ConfigError
-from semantic.config.layers import merge, read_experiment, sections, with_overrides
+from semantic.config.layers import Overrides, merge, override_lines, read_experiment, sections, with_overrides
 from semantic.config.registry import DEFAULT, find_model
 from semantic.config.renamed import old_keys
 from semantic.config.schema import SEVERAL, SWEEP, Config, ModelConfig
@@ -16,13 +16,14 @@ from semantic.config.values import dump_yaml, read_yaml, read_yaml_file
 from semantic.runtime.terminal import visible
 
 
-def load_config(experiment: str, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a YAML file, or of a shipped experiment by name, with `a.b=c` overrides on top.
+def load_config(experiment: str | Path, overrides: Overrides = ()) -> Config:
+    """The configuration of a YAML file, or of a shipped experiment by name, with overrides on top: `["a.b=c"]` or {"a.b": c}.
 
     Raises:
         ConfigError: every fault at once; or an experiment of several runs (`semantic.config.sweeps` reads those).
     """
-    values, faults = read_experiment(experiment, overrides)
+    experiment = str(experiment)
+    values, faults = read_experiment(experiment, override_lines(overrides))
     several = [section for section in SEVERAL if values.get(section)]
     if several:
         faults.append(

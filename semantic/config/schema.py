@@ -1,7 +1,7 @@
 """The fields of a run's configuration, typed and documented. A model adds its own: see `ModelConfig`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -9,9 +9,12 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
+    ValidationError,
     field_validator,
     model_validator,
 )
+
+from semantic.config.errors import ConfigError
 
 MOST = 1_000_000
 """The largest number of a field: of things, or of anything measured. More is a slip, and would only fail much later."""
@@ -59,6 +62,33 @@ class Section(BaseModel):
         protected_namespaces=(),
     )
 
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values, checked as any: `config.replace(seed=1, model={"dim": 64})`; a mapping changes those of a
+        section that it names.
+
+        Raises:
+            ConfigError: every fault of a section at once; or another model, whose section starts anew (`load_config` with an override).
+        """
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        name = changes.get("name", values.get("name"))
+        if name != values.get("name"):
+            raise ConfigError(
+                f"name: expected {values['name']!r}, got {name!r}; load_config(..., {{'model.name': {name!r}}}) takes another model"
+            )
+        for key, value in changes.items():
+            below = values.get(key)
+            try:
+                if isinstance(below, Section) and isinstance(value, Mapping):
+                    values[key] = below.replace(**value)
+                else:
+                    values[key] = value
+            except ConfigError as error:
+                raise ConfigError("\n".join(f"{key}.{line}" for line in str(error).split("\n"))) from None
+        try:
+            return type(self).model_validate(values)
+        except ValidationError as error:
+            raise ConfigError("\n".join(map(_fault, error.errors()))) from None
+
     @model_validator(mode="before")
     @classmethod
     def _lists_as_tuples(cls, values: Any) -> Any:
@@ -70,6 +100,13 @@ class Section(BaseModel):
             name: tuple(value) if name in tuples and isinstance(value, list) else value
             for name, value in values.items()
         }
+
+
+def _fault(error: Any) -> str:
+    where = ".".join(map(str, error["loc"])) or "together"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such key"
+    return f"{where}: expected {error['msg'].removeprefix('Input should be ').removeprefix('Value error, ')}, got {error['input']!r}"
 
 
 class FoldConfig(Section):

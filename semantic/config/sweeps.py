@@ -4,13 +4,14 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from semantic.config.describing import describe_config, fault_line, is_key, shortened
 from semantic.config.errors import ConfigError
-from semantic.config.layers import assign, laid_over, merge, read_experiment
+from semantic.config.layers import Overrides, assign, laid_over, merge, override_lines, read_experiment
 from semantic.config.loading import make_config, together
 from semantic.config.registry import MODELS, find_model
 from semantic.config.schema import SEVERAL, SWEEP, Config
@@ -83,7 +84,7 @@ def describe_sweep(sweep: Sweep) -> str:
     return "\n".join([*lines, *(f"#   {line}" for line in sweep.left_out)])
 
 
-def load_sweep(experiment: str, overrides: Sequence[str] = ()) -> Sweep:
+def load_sweep(experiment: str | Path, overrides: Overrides = ()) -> Sweep:
     """The sweep of an experiment's file; an experiment that varies nothing is one of its seeds and folds.
 
     An override lies beneath variants and axes, and must not be a key that these change; `base=...` takes another base.
@@ -91,7 +92,8 @@ def load_sweep(experiment: str, overrides: Sequence[str] = ()) -> Sweep:
     Raises:
         ConfigError: every fault at once.
     """
-    sweep, faults = read_sweep(experiment, overrides)
+    experiment = str(experiment)
+    sweep, faults = read_sweep(experiment, override_lines(overrides))
     if faults or sweep is None:
         raise together(experiment, faults)
     return sweep

@@ -25,7 +25,7 @@ from semantic.models.interface import Explanation, Model, precise
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes
 from semantic.runtime.errors import DataError, FailedError
 from semantic.runtime.files import replacing
-from semantic.runtime.progress import Progress
+from semantic.runtime.progress import Progress, shown
 
 
 class ScoreError(FailedError):
@@ -44,6 +44,10 @@ class Evaluation:
     table: pa.Table
     explanations: list[dict[str, Any]]  # what the table's columns of explanations are
 
+    def __repr__(self) -> str:
+        measured = ", ".join(f"{name} {100 * values['ndcg@5']:.1f}%" for name, values in self.protocols.items())
+        return f"Evaluation({len(self.table):,} queries, NDCG@5 {measured})"
+
     @cached_property
     def queries(self) -> dict[str, list[Any]]:
         """The table as lists."""
@@ -61,7 +65,7 @@ def evaluate(
     config: EvaluationConfig | None = None,
     *,
     detail: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     processes: Processes = SINGLE_PROCESS,
 ) -> Evaluation:
     """Evaluate a model on a split of a store: `.protocols["standard"]["ndcg@5"]` and so on, as fractions.
@@ -69,7 +73,7 @@ def evaluate(
     Raises:
         DataError: no such split, a split without examples, or slots that are not the model's.
     """
-    progress = progress or Progress()
+    progress = shown(progress)
     rows = np.arange(store.split(split).start, store.split(split).stop)
     if not len(rows):
         raise DataError(f"{store.path}: expected examples in split {split!r}, found none")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import stat
 from dataclasses import asdict, fields
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,7 +101,7 @@ class SavedModel(
     @classmethod
     def from_pretrained(  # type: ignore[override]
         cls,
-        pretrained_model_name_or_path: str | Path,
+        pretrained_model_name_or_path: str | PathLike[str],
         *,
         revision: str | None = None,
         cache_dir: str | Path | None = None,
@@ -108,7 +109,8 @@ class SavedModel(
         local_files_only: bool = False,
         token: str | bool | None = None,
     ) -> Self:
-        """A saved model as the class that was saved, in evaluation mode: from a folder, or from the hub by its name there.
+        """A saved model as the class that was saved, in evaluation mode: from its folder or that of a run, or from the hub by
+        its name there.
 
         The digests that config.json has of the weights, the tokenizer and itself are compared; those that it lacks are not.
 
@@ -116,8 +118,11 @@ class SavedModel(
             ModelError: no such folder or name, a file that cannot be read, or that is not the one that was saved.
         """
         name = pretrained_model_name_or_path
+        name = name if isinstance(name, str) else Path(name)
         check_place(name, "model", ModelError)
         folder = Path(name)
+        if not (folder / "config.json").exists() and (folder / "model" / "config.json").is_file():
+            folder = folder / "model"
         if not folder.is_dir():
             try:
                 folder = Path(

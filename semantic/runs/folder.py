@@ -84,6 +84,9 @@ class RunFolder:
             remove_leftovers(self.path)
             yield
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"

@@ -42,6 +42,13 @@ class Progress:
         yield _ignore
 
 
+def shown(progress: Progress | bool | None) -> Progress:
+    """What True stands for: bars, or lines where there is no terminal, on standard error; None and False: nothing."""
+    if isinstance(progress, Progress):
+        return progress
+    return TerminalProgress(Console(stderr=True)) if progress else Progress()
+
+
 @contextmanager
 def steps(progress: Progress) -> Iterator[Report]:
     """A Report, as the readers and the simulator take one, that shows a bar for each step."""

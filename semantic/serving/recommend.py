@@ -20,7 +20,7 @@ from semantic.encoders.vocabulary import tokenise
 from semantic.evaluation.product_index import best_products, encoding, score_catalogue, stored_index
 from semantic.models.interface import Model, precise
 from semantic.runtime.errors import DataError
-from semantic.runtime.progress import Progress, steps
+from semantic.runtime.progress import Progress, shown, steps
 from semantic.runtime.reading import ReadingError, parse_json, read_text
 
 
@@ -130,7 +130,7 @@ def recommend(
     top: int = 10,
     *,
     evaluation: EvaluationConfig | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Recommendations:
     """The `top` products of the store's whole catalogue for the turn that would follow, best first.
 
@@ -154,7 +154,7 @@ class Recommender:
         store: Store,
         *,
         evaluation: EvaluationConfig | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
     ) -> None:
         if model.config.reads_gold_states or model.spec.states_appended:
             raise DataError(
@@ -162,7 +162,7 @@ class Recommender:
                 "which a new dialogue does not have"
             )
         self.model, self.store, self.evaluation = model.eval(), store, evaluation or EvaluationConfig()
-        progress = progress or Progress()
+        progress = shown(progress)
         with steps(progress) as report:
             store.verify_once(report)
         self.builder = model.open_batches(store, progress, dialogues=False)

@@ -16,7 +16,7 @@ from semantic.models.building import build_model
 from semantic.models.interface import Model
 from semantic.runs.folder import RunData, RunError, RunFolder, features_digest
 from semantic.runtime.distributed import Processes, join_processes
-from semantic.runtime.progress import Progress, steps
+from semantic.runtime.progress import Progress, shown, steps
 from semantic.training.run import OnEpoch, TrainingRun, normalised_by_batch
 
 
@@ -25,7 +25,7 @@ def train(
     *,
     runs: Path = Path("runs"),
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     test: bool = True,
     on_epoch: OnEpoch | None = None,
 ) -> RunFolder:
@@ -33,7 +33,8 @@ def train(
 
     `resume` goes on from the last finished epoch; without it an existing run is an error, so nothing is overwritten.
     Without `test` the run ends with its last epoch: no test query is ranked, and there is no summary until the run is resumed
-    with `test`. `on_epoch` is told of each epoch once it is saved, after a resume of those before first, and may end training.
+    with `test`. `progress=True` shows it on standard error. `on_epoch` is told of each epoch once it is saved, after a resume of
+    those before first, and may end training.
 
     Under torchrun or accelerate launch every process calls this, and all return when the run is finished.
 
@@ -44,7 +45,7 @@ def train(
         TrainingError: the loss is not finite.
     """
     processes = join_processes()
-    progress = (progress if processes.is_main else None) or Progress()
+    progress = shown(progress if processes.is_main else None)
     folder = RunFolder.of(config, runs)
     with ExitStack() as held:
         processes.on_main(lambda: held.enter_context(folder.claimed()))
