@@ -39,7 +39,15 @@ def test_the_readmes_lines_train_and_evaluate(repository, shop_path, shop_featur
 
 
 def test_all_names_are_there_and_no_other():
-    assert sorted(semantic.__all__) == ["Model", "Recommender", "evaluate", "load_config", "load_store", "train"]
+    assert sorted(semantic.__all__) == [
+        "Model",
+        "Recommender",
+        "evaluate",
+        "evaluate_scores",
+        "load_config",
+        "load_store",
+        "train",
+    ]
     for name in semantic.__all__:
         assert callable(getattr(semantic, name))
         assert name in dir(semantic)  # what a shell completes

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from semantic.cli.arguments import Experiment, Overrides, Run
-from semantic.cli.console import err, print_line, print_runs, progress
+from semantic.cli.arguments import Experiment, Overrides
+from semantic.cli.console import err, out, print_line, print_runs, progress, steps
+from semantic.runtime.errors import UserError
 
 
 class Seen(str, Enum):
@@ -55,7 +56,6 @@ def train(
 
 def _seeds(text: str) -> tuple[int, ...]:
     from semantic.config.sweep_schema import parse_seeds
-    from semantic.runtime.errors import UserError
 
     try:
         return parse_seeds(text)
@@ -64,7 +64,10 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def evaluate(
-    run: Run,
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a run, the one that holds config.yaml.", show_default="with --scores none"),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Another prepared store.", show_default="the run's own")] = None,
     split: Annotated[str | None, typer.Option(help="Split to rank.", show_default="what the run was tested on")] = None,
     folder: Annotated[
@@ -74,13 +77,69 @@ def evaluate(
         Seen, typer.Option(help="Dialogues that the run trained on or that chose its weights: refuse, drop or keep.")
     ] = Seen.refuse,
     overwrite: Annotated[bool, typer.Option(help="Replace a result that is already there.")] = False,
+    rankings: Annotated[
+        Path | None, typer.Option(help="Also write the rankings: .trec (TREC run format) or .csv.", show_default="none")
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="Products of each ranking written.", show_default="all", min=1)
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="Scores of another program in place of a run, for --data: .trec or .csv.", show_default="none"
+        ),
+    ] = None,
 ) -> None:
-    """Rank a split of a store with a run's best weights, under both protocols, with the floors beside."""
+    """Rank a split of a store with a run's best weights, or by a file of scores, under both protocols, with the floors beside."""
+    if scores is not None:
+        given = {"RUN": run, "--out": folder, "--rankings": rankings, "--depth": depth}
+        beside = [name for name, value in given.items() if value is not None]
+        if data is None or beside:
+            found = f"{' and '.join(beside)} beside it" if beside else "no --data"
+            raise UserError(f"--scores: expected a file with --data STORE and at most a --split, got {found}")
+        _evaluate_scores(scores, data, split or "test")
+        return
+    if run is None:
+        raise UserError("evaluate: expected the folder of a run, or --scores FILE with --data STORE, got neither")
+    if depth is not None and rankings is None:
+        raise UserError("--depth: expected --rankings FILE, which it is for, got none")
     from semantic.evaluation.run_evaluation import evaluate_run
 
-    result = evaluate_run(run, data, split, folder, seen=seen.value, overwrite=overwrite, progress=progress())
+    result = evaluate_run(
+        run,
+        data,
+        split,
+        folder,
+        seen=seen.value,
+        overwrite=overwrite,
+        rankings=rankings,
+        depth=depth,
+        progress=progress(),
+    )
     print_runs([result.path])
     print_line(f"result: {result.path}")
+
+
+def _evaluate_scores(file: Path, data: Path, split: str) -> None:
+    from semantic.datasets.store.store import open_store
+    from semantic.evaluation.floors import floors
+    from semantic.evaluation.outside import evaluate_scores, read_scores
+    from semantic.report.printing import print_metrics
+
+    store = open_store(data)
+    with steps() as report:
+        store.verify_once(report)
+    scores = read_scores(file)
+    queries, candidates = scores.missing(store, split)
+    if queries or candidates:
+        print_line(
+            f"{file}: no scores for {queries:,} queries and {candidates:,} candidates of others; these are ranked last, tied",
+            err,
+        )
+    found = evaluate_scores(store, split, scores, progress=progress())
+    floor = floors(store, store.split(split).examples, store.split("train").examples, progress=progress())
+    print_metrics(f"{data}, {split} split, {len(found.table):,} queries", {file.name: found.protocols, **floor}, out)
+    print_line(f"Ties in {100 * found.tie_rate:.1f}% of the queries.")
 
 
 def config(experiment: Experiment, overrides: Overrides = None) -> None:

@@ -47,7 +47,8 @@ def identity_columns(store: Store, rows: np.ndarray, ids: np.ndarray, scores: to
 def best_candidates(ids: np.ndarray, scores: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """The columns of the ten best candidates [query, ten], padding after the last."""
     # Equal scores stand by product id: the order of the candidates has the positives first, and would flatter.
-    by_id = torch.from_numpy(np.argsort(ids, axis=1, kind="stable")).to(scores.device)
+    padding_last = np.where(ids == NONE, np.iinfo(ids.dtype).max, ids)
+    by_id = torch.from_numpy(np.argsort(padding_last, axis=1, kind="stable")).to(scores.device)
     scores = scores.masked_fill(~keep, -torch.inf).gather(1, by_id)
     return by_id.gather(1, scores.sort(dim=1, descending=True, stable=True).indices[:, :TOP])
 

@@ -18,9 +18,10 @@ from semantic.config.schema import EvaluationConfig
 from semantic.datasets.batches.builder import BatchBuilder
 from semantic.datasets.batches.tensors import NONE
 from semantic.datasets.store.store import Store
+from semantic.evaluation.exporting import Rankings
 from semantic.evaluation.product_index import ProductIndex, encoding, index_products, score_candidates
-from semantic.evaluation.query_table import TOP, BestProducts, best_candidates, described, identity_columns
-from semantic.metrics.ranking import count_ranks, released, standard, tied_queries
+from semantic.evaluation.query_table import TOP, BestProducts, Columns, best_candidates, described, identity_columns
+from semantic.metrics.ranking import Ranks, count_ranks, released, standard, tied_queries
 from semantic.models.interface import Explanation, Model, precise
 from semantic.runtime.distributed import SINGLE_PROCESS, Processes
 from semantic.runtime.errors import DataError, FailedError
@@ -94,11 +95,12 @@ def evaluate_examples(
     detail: bool = False,
     progress: Callable[[int, int], None] | None = None,
     processes: Processes = SINGLE_PROCESS,
+    rankings: Rankings | None = None,
 ) -> Evaluation:
     """Rank all candidates of examples; gold states are not read to rank.
 
-    `detail` adds what the report's gallery shows of each query. Of several processes each ranks a part of the queries, and
-    all get the whole. The model is left in the mode it was found in.
+    `detail` adds what the report's gallery shows of each query; `rankings` is told each query's ranking. Of several processes each
+    ranks a part of the queries, and all get the whole. The model is left in the mode it was found in.
     """
     training = model.training
     model.eval()
@@ -112,7 +114,19 @@ def evaluate_examples(
         mine, parts = processes.shard(rows), []
         for start in range(0, len(mine), config.batch_size):
             batch = mine[start : start + config.batch_size]
-            parts.append(_rank(model, builder, batch, counts, index, place, detail=detail, precision=config.precision))
+            parts.append(
+                _rank(
+                    model,
+                    builder,
+                    batch,
+                    counts,
+                    index,
+                    place,
+                    detail=detail,
+                    precision=config.precision,
+                    rankings=rankings,
+                )
+            )
             if progress:
                 progress(min(len(rows), (start + config.batch_size) * processes.world_size), len(rows))
         return _join(parts)
@@ -120,12 +134,16 @@ def evaluate_examples(
     whole = _join(processes.on_each(rank_mine))
     model.train(training)
     assert whole.table is not None
-    names = [name for name in whole.table.column_names if "/" in name]
-    protocols = {
-        protocol: {n.split("/")[1]: pc.mean(whole.table[n]).as_py() for n in names if n.startswith(f"{protocol}/")}
+    return Evaluation(averages(whole.table), whole.ties / len(rows), whole.loss, whole.table, whole.explanations)
+
+
+def averages(table: pa.Table) -> dict[str, dict[str, float]]:
+    """The means of a table's metrics: protocol -> metric -> fraction."""
+    names = [name for name in table.column_names if "/" in name]
+    return {
+        protocol: {n.split("/")[1]: pc.mean(table[n]).as_py() for n in names if n.startswith(f"{protocol}/")}
         for protocol in ("standard", "released")
     }
-    return Evaluation(protocols, whole.ties / len(rows), whole.loss, whole.table, whole.explanations)
 
 
 @dataclass(frozen=True)
@@ -164,6 +182,7 @@ def _rank(
     *,
     detail: bool,
     precision: str,
+    rankings: Rankings | None,
 ) -> _Ranked:
     """One batch of queries against their candidates, whose places in `index` are given by product; `counts` are all queries'."""
     device = model.device
@@ -173,12 +192,9 @@ def _rank(
     with encoding(device, precision):
         query = precise(model.encode_query(builder.contexts(rows).to(device)))
     scores = score_candidates(model, query, index, candidates)
-    _check_numbers(builder.store, rows, scores, keep)
-    ranks = count_ranks(scores, positive, keep)
-    metrics = {f"standard/{n}": v for n, v in standard(ranks).items()} | {
-        f"released/{n}": v for n, v in released(ranks).items()
-    }
-    columns = identity_columns(builder.store, rows, ids, scores, ranks) | {n: v.tolist() for n, v in metrics.items()}
+    columns, ranks = measured(builder.store, rows, ids, scores, positive, keep)
+    if rankings is not None:
+        rankings.add(builder.store, rows, ids, scores, positive, keep)
     explanations: Sequence[Explanation] = ()
     if detail:
         best = BestProducts(best_candidates(ids, scores, keep), keep.sum(1).clamp(max=TOP).tolist())
@@ -186,6 +202,22 @@ def _rank(
         columns |= best.table(ids, scores, positive, explanations)
     loss = float(model.ranking_loss(scores, positive, keep, counts))
     return _Ranked(pa.table(columns), int(tied_queries(ranks).sum()), loss, described(explanations))
+
+
+def measured(
+    store: Store, rows: np.ndarray, ids: np.ndarray, scores: torch.Tensor, positive: torch.Tensor, keep: torch.Tensor
+) -> tuple[Columns, Ranks]:
+    """What is written of queries by the scores [query, candidate] of the products `ids`, and where the positives stand.
+
+    Raises:
+        ScoreError: a score that is not a number, or +inf.
+    """
+    _check_numbers(store, rows, scores, keep)
+    ranks = count_ranks(scores, positive, keep)
+    metrics = {f"standard/{n}": v for n, v in standard(ranks).items()} | {
+        f"released/{n}": v for n, v in released(ranks).items()
+    }
+    return identity_columns(store, rows, ids, scores, ranks) | {n: v.tolist() for n, v in metrics.items()}, ranks
 
 
 def _check_numbers(store: Store, rows: np.ndarray, scores: torch.Tensor, keep: torch.Tensor) -> None:

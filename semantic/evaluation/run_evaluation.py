@@ -12,6 +12,7 @@ import numpy as np
 from semantic.batching.examples import Examples, in_dialogues, select_examples
 from semantic.config.schema import Config
 from semantic.datasets.store.store import Store, open_store
+from semantic.evaluation.exporting import TREC, write_qrels, writing_rankings
 from semantic.evaluation.ranking import evaluate_examples
 from semantic.evaluation.state_tracking import track_states
 from semantic.evaluation.summary import write_summary
@@ -38,6 +39,8 @@ def evaluate_run(
     *,
     seen: Seen = "refuse",
     overwrite: bool = False,
+    rankings: Path | None = None,
+    depth: int | None = None,
     progress: Progress | None = None,
 ) -> RunFolder:
     """Evaluate a run's best weights on a split of a store; returns the folder of the result.
@@ -45,7 +48,8 @@ def evaluate_run(
     The store is the run's own by default, the split the examples that the run was tested on: of a fold, the fold's; of
     another store, the split of that name. Dialogues that the run was trained on, or that chose its weights, are found by
     their content, in whatever store: under `seen="refuse"` they are an error, under "drop" they are left out, under "keep"
-    they are ranked, and the summary says so. The result is written beside and takes its place when it is whole.
+    they are ranked, and the summary says so. `rankings` is a file for the `depth` best of each query, or all (`exporting`);
+    beside one of TREC's the positives are written too. The result is written beside and takes its place when it is whole.
 
     Raises:
         RunError: no such run; or `out` holds a result, without `overwrite`, or anything else.
@@ -69,10 +73,24 @@ def evaluate_run(
         processes.on_main(lambda: _check_place(folder, overwrite))
         model = Model.from_pretrained(source.model).to(processes.device)
         builder, started = model.open_batches(store, progress), time.monotonic()
-        with progress.bar(split, len(rows)) as advance:
+        if rankings is not None and processes.world_size > 1:
+            raise RunError(f"{rankings}: expected one process to write rankings, got {processes.world_size}")
+        with progress.bar(split, len(rows)) as advance, ExitStack() as opened:
+            file = None
+            if rankings is not None:
+                file = opened.enter_context(writing_rankings(rankings, depth=depth, tag=config.experiment))
             evaluation = evaluate_examples(
-                model, builder, rows, config.evaluation, detail=True, progress=advance, processes=processes
+                model,
+                builder,
+                rows,
+                config.evaluation,
+                detail=True,
+                progress=advance,
+                processes=processes,
+                rankings=file,
             )
+        if rankings is not None and rankings.suffix in TREC:
+            write_qrels(rankings.with_suffix(".qrels"), store, rows)
         tracking = track_states(model, builder, examples.labelled, rows, config.evaluation, processes=processes)
         evaluated = config.model_copy(
             update={"data": config.data.model_copy(update={"store": str(store.path), "test": split})}

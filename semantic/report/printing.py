@@ -1,11 +1,13 @@
 """The table of a set of runs in the terminal."""
 
+from collections.abc import Mapping
+
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from semantic.report.tables import GOLD, MEASURES, SEEN, TRACKING, Cell, ResultTable, tracking_table
+from semantic.report.tables import GOLD, MEASURES, SEEN, TRACKING, Cell, ResultTable, short, tracking_table
 from semantic.runs.summary import PROTOCOLS
 
 WIDE_TERMINAL = 120  # columns from which a mean and its deviation fit on one line
@@ -56,6 +58,24 @@ def print_table(result: ResultTable, console: Console | None = None) -> None:
         console.print(known(note), style="dim", markup=False, highlight=False)
     for warning in result.warnings:
         console.print(known(f"Warning: {warning}"), style="yellow", markup=False, highlight=False)
+
+
+def print_metrics(title: str, rows: Mapping[str, Mapping[str, Mapping[str, float]]], console: Console) -> None:
+    """Print metrics by row, protocol and name, in per cent: a table a protocol."""
+    for protocol in PROTOCOLS:
+        heading = f"{title}, {protocol} protocol, per cent"
+        grid = RichTable(
+            title=escape(known_to(console.encoding, heading)), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
+        )
+        grid.add_column("", overflow="fold")
+        names = list(next(iter(rows.values()))[protocol])
+        for name in names:
+            grid.add_column(short(name), justify="right", no_wrap=True)
+        for row, metrics in rows.items():
+            grid.add_row(
+                escape(known_to(console.encoding, row)), *(f"{100 * metrics[protocol][name]:.1f}" for name in names)
+            )
+        console.print(grid)
 
 
 def known_to(encoding: str, text: str) -> str:
