@@ -103,7 +103,7 @@ def make_shop(folder: Path) -> Path:
     file = folder.with_name("released.pth")  # 45 MB, of which each copy of the folder has a link
     torch.save({"context_text_encoder": released_state()}, file)
     (folder / "released.pth").symlink_to(file)
-    done(*TRAIN)
+    done(*TRAIN, "--keep-state")
     done("evaluate", "runs/tiny/base/seed_0", "--split", "valid", "--seen", "keep", "--out", "evaluated")
     shutil.copytree(folder / "runs" / "tiny" / "base" / "seed_0", folder / "twin")
     done("judge", "runs/tiny/base/seed_0", "twin", "--out", "judged", "--turns", "2")

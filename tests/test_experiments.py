@@ -185,6 +185,7 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
         "loss_ablation.quickstart",
         "label_ratio.simmc_tuned",
         "alpha.simmc_tuned",
+        "unlabelled_size.quickstart",
         "loss_ablation.simmc_tuned",
         "components.simmc",
         "collapse",

@@ -46,7 +46,7 @@ def test_a_run_leaves_every_file(run, config):
     assert events
     assert found - events - {"model/README.md"} == {
         "config.yaml", "data.json", "environment.json", "metrics.jsonl", "queries.parquet", "summary.json",
-        "model/config.json", "model/model.safetensors", "model/tokenizer.json", "state/training.pt",
+        "model/config.json", "model/model.safetensors", "model/tokenizer.json",
     }  # fmt: skip
     assert run.read_config() == config
     environment = json.loads((run.path / "environment.json").read_text())
@@ -404,7 +404,7 @@ def test_patience_ends_a_run_that_gets_no_better(tiny, tmp_path, monkeypatch, ev
     for module in (trainer, training_run):
         monkeypatch.setattr(module, "evaluate_examples", worse)
     said = Listener()
-    run = train(config, runs=tmp_path, progress=said)
+    run = train(config, runs=tmp_path, keep_state=True, progress=said)
 
     summary = json.loads(run.summary.read_text())
     assert (summary["epochs"], summary["best_epoch"]) == (ended, every)

@@ -123,15 +123,30 @@ def test_resuming_says_where_it_goes_on(config, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("override", ["seed=1", "training.learning_rate=1e-4"])
-def test_the_state_of_another_run_is_refused(config, run, tmp_path, monkeypatch, override):
-    with monkeypatch.context() as patch:
-        interrupt(patch, RunFolder, "save_state", 1, before=False)
-        with pytest.raises(Stop):
-            train(with_changes(config, override), runs=tmp_path)
-    folder = RunFolder.of(with_changes(config, override), tmp_path)
-    shutil.copy(run.state, folder.state)
+def test_the_state_of_another_run_is_refused(config, tmp_path, monkeypatch, override):
+    other = with_changes(config, override)
+    for runs, one in (("mine", config), ("others", other)):
+        with monkeypatch.context() as patch:
+            interrupt(patch, RunFolder, "save_state", 1, before=False)
+            with pytest.raises(Stop):
+                train(one, runs=tmp_path / runs)
+    mine, others = RunFolder.of(config, tmp_path / "mine"), RunFolder.of(other, tmp_path / "others")
+    shutil.copy(mine.state, others.state)
     with pytest.raises(RunError, match=r"training.pt: expected the state of this run, found another one's"):
-        train(with_changes(config, override), runs=tmp_path, resume=True)
+        train(other, runs=tmp_path / "others", resume=True)
+
+
+def test_what_only_resuming_needs_is_dropped_with_the_last_epoch(config, tmp_path):
+    kept = train(config, runs=tmp_path, keep_state=True)
+
+    assert kept.state.is_file()
+    train(config, runs=tmp_path, resume=True)  # finished, and left unkept by who asks now
+    assert not kept.state.parent.exists()
+    kept.summary.unlink()
+    with pytest.raises(
+        RunError, match="expected the summary of a finished run, or the state to go on from, found neither"
+    ):
+        train(config, runs=tmp_path, resume=True)
 
 
 def test_a_state_without_its_configuration_is_not_gone_on_with(config, tmp_path, monkeypatch):

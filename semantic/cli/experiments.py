@@ -32,6 +32,9 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     runs: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+    keep_state: Annotated[
+        bool, typer.Option("--keep-state", help="Keep what only resuming needs when the run is finished.")
+    ] = False,
 ) -> None:
     """Train, keep the best weights by validation, evaluate them on the test split, print the table."""
     from semantic.config.loading import load_config
@@ -49,7 +52,7 @@ def train(
         if len(configs) > 1:
             fold = config.data.fold
             print_line(f"seed {config.seed}" + (f", fold {fold.index + 1} of {fold.count}" if fold.count else ""))
-        folders.append(train_run(config, runs=runs, resume=resume, progress=progress()))
+        folders.append(train_run(config, runs=runs, resume=resume, keep_state=keep_state, progress=progress()))
     print_runs([folder.path for folder in folders])
     print_line(f"run: {folders[0].path if len(folders) == 1 else folders[0].path.parent}")
 

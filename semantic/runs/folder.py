@@ -238,6 +238,10 @@ class RunFolder:
         with replacing(self.state) as partial:
             torch.save(state, partial)
 
+    def drop_state(self) -> None:
+        """Remove what only resuming needs."""
+        shutil.rmtree(self.state.parent, ignore_errors=True)
+
     def load_state(self) -> dict[str, Any] | None:
         """The state last saved, on the CPU; None where there is none. RunError where the file does not load, or is damaged."""
         if not self.state.is_file():

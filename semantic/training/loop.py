@@ -27,13 +27,15 @@ def train(
     resume: bool = False,
     progress: Progress | bool | None = None,
     test: bool = True,
+    keep_state: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> RunFolder:
     """Train one run, keep the weights of the best validation, evaluate them on the test split, and leave a summary.
 
     `resume` goes on from the last finished epoch; without it an existing run is an error, so nothing is overwritten.
     Without `test` the run ends with its last epoch: no test query is ranked, and there is no summary until the run is resumed
-    with `test`. `progress=True` shows it on standard error. `on_epoch` is told of each epoch once it is saved, after a resume of
+    with `test`. What only resuming needs, the optimiser's moments above all, is dropped once the run is finished, but with
+    `keep_state`. `progress=True` shows it on standard error. `on_epoch` is told of each epoch once it is saved, after a resume of
     those before first, and may end training.
 
     Under torchrun or accelerate launch every process calls this, and all return when the run is finished.
@@ -56,6 +58,8 @@ def train(
                 _test(run)
         else:
             progress.note(f"{folder.path} is finished; nothing to do.")
+        if test and not keep_state:
+            processes.on_main(folder.drop_state)
     return folder
 
 
@@ -128,7 +132,14 @@ def _is_finished(folder: RunFolder, config: Config, store: Store, resume: bool) 
             f"{folder.path}: expected no run there yet, found one; go on with --resume, or give another experiment, variant or seed"
         )
     folder.check_same(config, store.identity)
-    return folder.summary.is_file()
+    if folder.summary.is_file():
+        return True
+    if folder.model.is_dir() and not folder.state.is_file():  # weights come after the state
+        raise RunError(
+            f"{folder.path}: expected the summary of a finished run, or the state to go on from, found neither beside its weights; "
+            "semantic evaluate measures these"
+        )
+    return False
 
 
 def _start(folder: RunFolder, config: Config, store: Store, examples: Examples, processes: int) -> None:
