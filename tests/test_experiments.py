@@ -186,6 +186,7 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
         "label_ratio.simmc_tuned",
         "alpha.simmc_tuned",
         "unlabelled_size.quickstart",
+        "unlabelled_size.simmc_tuned",
         "loss_ablation.simmc_tuned",
         "components.simmc",
         "collapse",
