@@ -11,6 +11,9 @@ import yaml
 
 from semantic.cli import app as cli
 from semantic.config.loading import make_config
+from semantic.datasets.store.store import open_store
+from semantic.dst.schema import MMD
+from semantic.models.building import slot_schema
 from semantic.training.loop import train
 from tests.commands import RUN, semantic
 from tests.worlds import tiny_values, without_seconds
@@ -51,6 +54,35 @@ def test_simulate_and_prepare_say_what_there_is(way):
     for line, (name, counts) in zip(lines[1:], manifest["splits"].items(), strict=True):
         assert line.startswith(f"  {name}: {counts['dialogues']} dialogues, ")
         assert f"{counts['examples']} examples" in line
+
+
+def test_sizes_and_limits_are_options(way, tmp_path):
+    out = tmp_path / "small"
+    limits = ("--photo-size", 16, "--max-positives", 1, "--max-negatives", 2)
+    semantic("prepare", "mmd", "data", "--out", out, *limits, "--workers", 0, cwd=way.folder)
+
+    store, whole = open_store(out), open_store(way.folder / "store")
+    assert store.photos.shape == (40, 16, 16, 3)
+    assert (store.manifest["photo_size"], store.manifest["photo_resize"]) == (16, 18)  # 9 to 8, as 72 to 64
+    assert store.manifest["limits"] == {"positives": 1, "negatives": 2}
+    for row in range(len(store.example_turns)):
+        assert store.positives(row).tolist() == whole.positives(row)[:1].tolist()
+        assert store.negatives(row).tolist() == whole.negatives(row)[:2].tolist()
+
+
+def test_own_slot_words_travel_in_the_store(way, tmp_path):
+    slots = MMD.slots
+    (tmp_path / "slots.yaml").write_text(yaml.safe_dump({slot: f"my {slot}" for slot in slots}, sort_keys=False))
+    own = ("--slots", tmp_path / "slots.yaml", "--workers", 0)
+    semantic("prepare", "mmd", "data", "--out", tmp_path / "own", *own, cwd=way.folder)
+
+    store = open_store(tmp_path / "own")
+    assert slot_schema(make_config({}), store).words == tuple(f"my {slot}" for slot in slots)
+    assert slot_schema(make_config({}), open_store(way.folder / "store")).words == MMD.words
+    others = make_config({"data": {"slot_words": dict.fromkeys(slots, "other")}})
+    assert set(slot_schema(others, store).words) == {"other"}
+    again = semantic("prepare", "mmd", "data", "--out", tmp_path / "own", "--workers", 0, cwd=way.folder, code=2)
+    assert "found one that differs in slot_words" in again.stderr
 
 
 def test_inspect_repeats_the_counts_and_writes_a_page(way):

@@ -452,7 +452,7 @@ def test_no_example_in_any_split_says_why(corpus: SimmcCorpus, tmp_path: Path) -
     [
         ({"missing_photo": "keep"}, "missing_photo: expected drop or mask, found 'keep'"),
         ({"on_error": "ignore"}, "on_error: expected one of stop, skip, found 'ignore'"),
-        ({"photo_size": 73}, "photo_size: expected 1 to photo_resize"),
+        ({"photo_size": 73, "photo_resize": 72}, "photo_size: expected 1 to photo_resize"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(

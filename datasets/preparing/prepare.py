@@ -4,7 +4,7 @@ import errno
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from semantic.datasets.preparing.dialogues import Limits, prepare_dialogues
+from semantic.datasets.preparing.photos import CROP, RESIZE
 from semantic.datasets.preparing.products import (
     JOURNAL,
     JOURNAL_TEMPORARY,
@@ -54,8 +55,9 @@ def prepare(
     missing_photo: str = "drop",
     on_error: str = "stop",
     limits: Limits | None = None,
-    photo_size: int = 64,
-    photo_resize: int = 72,
+    photo_size: int = CROP,
+    photo_resize: int | None = None,
+    slot_words: Mapping[str, str] | None = None,
     overwrite: bool = False,
     workers: int = 0,
     progress: Report = no_report,
@@ -67,6 +69,10 @@ def prepare(
     so at its next start. `workers` worker processes decode photos and read dialogues while this process writes; with 0 this
     process does everything.
 
+    Photos are squares of `photo_size` pixels, cut from the middle of `photo_resize`, 72 for 64 where it is not given. An example
+    keeps the first positives and negatives that are products of the store, as many as `limits` has. `slot_words` are what the keys
+    of the user's own slots are embedded as; models find them in the store.
+
     An existing store of the same source and settings is left as it is: the source is the same where every file has the size
     and time it had, or else where a new store, made to compare, holds the same. A store of others is kept unless
     `overwrite` says that it may be replaced, and then until the new one is complete.
@@ -77,13 +83,14 @@ def prepare(
         BusyError: another process prepares the same store.
     """
     out, limits = Path(out), limits or Limits()
-    products = ProductSettings(missing_photo, photo_resize, photo_size)
+    products = ProductSettings(missing_photo, photo_resize or round(photo_size * RESIZE / CROP), photo_size)
     faults, pool = Faults(on_error), Workers(workers)
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: expected a folder, found a file")
     with claim(out):
         found = survey(corpus, progress)
-        settings = {"slots": list(corpus.slots), "limits": asdict(limits), **asdict(products)}
+        words = None if slot_words is None else {slot: slot_words[slot] for slot in corpus.slots}
+        settings = {"slots": list(corpus.slots), "slot_words": words, "limits": asdict(limits), **asdict(products)}
         source = {"layout": corpus.layout, "root": str(corpus.root.resolve()), **found.stamps}
         _tidy(out)
         old = None if overwrite else _store_to_keep(out, settings)

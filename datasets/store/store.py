@@ -157,6 +157,11 @@ class Store:
         return f"Store({str(self.path)!r}: {self.num_products:,} products; examples of {splits})"
 
     @property
+    def slot_words(self) -> dict[str, str]:
+        """What the keys of the user's own slots are embedded as; empty where the store has none."""
+        return self.manifest.get("slot_words") or {}
+
+    @property
     def identity(self) -> str:
         """The digest of what the store holds: equal for the same content in another folder."""
         return self.manifest["identity"]

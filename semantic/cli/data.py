@@ -55,6 +55,11 @@ def prepare(
     slots: Annotated[
         Path | None, typer.Option(help="YAML file {slot: key words}, instead of the layout's own slots.")
     ] = None,
+    photo_size: Annotated[int, typer.Option(help="Pixels of a photo's side, as models see it.", min=8, max=1024)] = 64,
+    max_positives: Annotated[int, typer.Option(help="Positives that an example keeps at most, the first.", min=1)] = 5,
+    max_negatives: Annotated[
+        int, typer.Option(help="Negatives that an example keeps at most, the first.", min=1)
+    ] = 1000,
     overwrite: Annotated[bool, typer.Option(help="Replace a store that is already there.")] = False,
     workers: Annotated[
         int | None,
@@ -63,6 +68,7 @@ def prepare(
 ) -> None:
     """Read a dataset once into a memory-mapped store. Safe to interrupt: the same command resumes."""
     from semantic.config.loading import read_slots
+    from semantic.datasets.preparing.dialogues import Limits
     from semantic.datasets.preparing.prepare import prepare as prepare_store
     from semantic.datasets.preparing.workers import cores
     from semantic.datasets.reading.corpus import open_corpus
@@ -70,7 +76,8 @@ def prepare(
 
     if layout not in SCHEMAS:
         raise DataError(f"layout: expected {' or '.join(SCHEMAS)}, got {layout!r}")
-    schema = SCHEMAS[layout].slots if slots is None else tuple(read_slots(slots))
+    own = None if slots is None else read_slots(slots)
+    schema = SCHEMAS[layout].slots if own is None else tuple(own)
     with steps() as step:
         corpus = open_corpus(root, schema, layout, step)
         manifest = prepare_store(
@@ -78,6 +85,9 @@ def prepare(
             store,
             missing_photo=missing_photo,
             on_error=on_error,
+            photo_size=photo_size,
+            slot_words=own,
+            limits=Limits(max_positives, max_negatives),
             overwrite=overwrite,
             workers=cores() if workers is None else workers,
             progress=step,

@@ -97,10 +97,11 @@ def _input_spec(config: Config, store: Store, tokenizer: Tokenizer, encoder: Any
 
 
 def slot_schema(config: Config, store: Store) -> SlotSchema:
-    """The schema of `data.slot_words`, else the known schema of the store's slots."""
-    if not config.data.slot_words:
+    """The schema of `data.slot_words`, else of the store's own words, else the known schema of the store's slots."""
+    words = config.data.slot_words or store.slot_words
+    if not words:
         return SlotSchema.for_slots(store.slots)
-    schema = SlotSchema.from_mapping("own", config.data.slot_words)
+    schema = SlotSchema.from_mapping("own", words)
     if schema.slots != store.slots:
         raise DataError(
             f"data.slot_words: expected the slots of {store.path} ({', '.join(store.slots)}), got {', '.join(schema.slots)}"

@@ -19,7 +19,12 @@ ROWS = (
         f"{RESUME} --set training.learning_rate=0.1",
         "runs/tiny/base/seed_0: expected the configuration the run was started with to resume it; training.le...",
     ),
-    row("resume by another configuration of no effect", f"{RESUME} --set evaluation.batch_size=7 --keep-state", "", code=0),
+    row(
+        "resume by another configuration of no effect",
+        f"{RESUME} --set evaluation.batch_size=7 --keep-state",
+        "",
+        code=0,
+    ),
     row("resume what is done", f"{RESUME} --keep-state", "", code=0),
     row(
         "resume more epochs than it was started with",
