@@ -76,6 +76,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Way:
     ]
     (folder / "dialogue.json").write_text(json.dumps(dialogue))
     step(
-        "recommend", "runs/tiny/base/seed_0", "--dialogue", "dialogue.json", "--top", 7, "--html", "recommend.html"
+        "recommend", "runs/tiny/base/seed_0", "--dialogue", "dialogue.json", "--top", 7, "--html", "recommend.html",
+        "--format", "json", "--explain",
     )  # fmt: skip
     return Way(folder, said)

@@ -35,7 +35,8 @@ from semantic.evaluation.run_evaluation import evaluate_run
 from semantic.models.interface import Model
 from semantic.runs.folder import RunFolder
 from semantic.runtime.progress import Progress
-from semantic.serving.recommend import read_dialogue, recommend
+from semantic.serving.dialogues import read_dialogue
+from semantic.serving.recommend import recommend
 from semantic.training.loop import train
 from tests.mutations import dumps, json_values, mutated_bytes, mutated_json
 from tests.worlds import colour_features, make_dataset, prepared, tiny_values, without_seconds

@@ -1,5 +1,6 @@
 """The installed command as a person meets it: its help, and the way through once, from simulated data to a page."""
 
+import csv
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ from semantic.config.loading import make_config
 from semantic.datasets.store.store import open_store
 from semantic.dst.schema import MMD
 from semantic.models.building import slot_schema
+from semantic.serving.dialogues import read_dialogue
 from semantic.training.loop import train
 from tests.commands import RUN, semantic
 from tests.worlds import tiny_values, without_seconds
@@ -140,13 +142,84 @@ def test_recommend_prints_json_and_writes_a_page(way):
     assert content["store"] == "store"
     assert len({one["product"] for one in found}) == len(found) == 7
     assert [one["score"] for one in found] == sorted((one["score"] for one in found), reverse=True)
-    assert found[0].keys() == {"product", "name", "text", "score"}
-    (explanation,) = content["explanations"]
-    assert explanation["title"] == "Hop attention over the slots"
-    assert sum(explanation["query"]["dialogue text"]) == pytest.approx(1)
-    assert len(explanation["products"]["photo"]) == 7
+    assert list(found[0]) == ["rank", "name", "product", "score", "text", "explanations"]
+    (query,) = content["explanations"].values()
+    (product,) = found[0]["explanations"].values()
+    assert list(content["explanations"]) == list(found[0]["explanations"]) == ["Hop attention over the slots"]
+    slots = set(open_store(way.folder / "store").slots)
+    assert set(query["dialogue text"]) == set(product["photo"]) == slots
+    assert sum(query["dialogue text"].values()) == pytest.approx(1)
+    assert sum(product["photo"].values()) == pytest.approx(1)
     assert done.stderr == "page: recommend.html\n"
     assert (way.folder / "recommend.html").read_text().count("data:image/") >= 7
+
+
+def test_recommend_answers_what_is_said_and_shown_as_table_and_csv(way, tmp_path):
+    store = open_store(way.folder / "store")
+    asked = ("recommend", RUN, "--text", "a red dress", "--image", store.product_names[5], "--image", "7", "--top", 3)
+
+    sheet = semantic(*asked, "--format", "csv", cwd=way.folder).stdout
+    table = semantic(*asked, cwd=way.folder).stdout
+    (tmp_path / "said.json").write_text(
+        json.dumps(
+            [{"speaker": "user", "text": "a red dress", "images": [store.product_names[5], store.product_names[7]]}]
+        )
+    )
+    same = semantic(
+        "recommend", RUN, "--dialogue", tmp_path / "said.json", "--top", 3, "--format", "csv", cwd=way.folder
+    )
+
+    assert same.stdout == sheet
+    header, *lines = csv.reader(sheet.splitlines())
+    assert header == ["rank", "name", "product", "score", "text"]
+    assert [line[0] for line in lines] == ["1", "2", "3"]
+    for _, name, row, score, text in lines:
+        assert (store.product_names[int(row)], store.product_texts[int(row)]) == (name, text)
+        assert re.search(rf"{re.escape(name)} +{float(score):.3f} ", table)
+
+
+def test_a_run_finds_its_store_from_any_folder(way, tmp_path):
+    run = way.folder / RUN
+    (tmp_path / "features.npy").symlink_to(way.folder / "features.npy")
+
+    said = semantic("recommend", run, "--text", "a red dress", "--format", "csv", cwd=tmp_path).stdout
+
+    assert said == semantic("recommend", RUN, "--text", "a red dress", "--format", "csv", cwd=way.folder).stdout
+
+
+def test_a_file_of_mmd_is_a_dialogue(way):
+    file = next((way.folder / "data" / "MMD2withDST" / "test").glob("*.json"))
+
+    said = semantic("recommend", RUN, "--dialogue", file, "--format", "json", cwd=way.folder).stdout
+
+    store = open_store(way.folder / "store")
+    shown = [name for turn in read_dialogue(file, store) for name in turn.images]
+    assert shown
+    assert set(shown) <= set(store.product_names)
+    assert len(json.loads(said)["recommendations"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "recommend: expected --dialogue FILE, or --text and --image, got neither"),
+        (
+            ["--text", "a", "--dialogue", "dialogue.json"],
+            "recommend: expected --dialogue FILE, or --text and --image, got both",
+        ),
+        (["--text", "a", "--explain"], "--explain: expected --format json, which has room for it, got table"),
+        (
+            ["--image", "nowhere.jpg"],
+            "dialogue: expected images to be products of store, or files of photos, got nowhere.jpg",
+        ),
+        (
+            ["--image", "tiny.yaml"],
+            "tiny.yaml: expected photos of products, as this model reads features from features.npy",
+        ),
+    ],
+)
+def test_a_query_that_is_none_is_told(way, arguments, message):
+    assert semantic("recommend", RUN, *arguments, cwd=way.folder, code=2).stderr.startswith(f"semantic: {message}")
 
 
 def test_config_explains_every_field(way):

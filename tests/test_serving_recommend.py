@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from semantic.config.loading import make_config
 from semantic.config.schema import EvaluationConfig
@@ -20,7 +21,8 @@ from semantic.evaluation.ranking import evaluate
 from semantic.models.building import build_model
 from semantic.models.interface import Model
 from semantic.runtime.errors import DataError
-from semantic.serving.recommend import Recommender, dialogue_for_page, read_dialogue, recommend
+from semantic.serving.dialogues import dialogue_for_page, read_dialogue
+from semantic.serving.recommend import Recommender, recommend
 from tests.worlds import TWO_TOWER, changed_copy, tiny_values
 
 
@@ -57,6 +59,28 @@ def test_scores_are_those_of_the_evaluation(model, shop):
             assert values[place] == pytest.approx(expected, abs=1e-5)
         for source, values in explanation["query"].items():
             assert values == pytest.approx(queries[f"explain/{explanation['title']}/query/{source}"][q], abs=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_shoppers_own_photo_is_seen_as_a_products(shop, tmp_path, frozen):
+    """The file of a product's photo ranks nearly as the product does; another product's photo otherwise."""
+    store = copied(shop, tmp_path)
+    values = tiny_values(store.path)
+    values["model"]["image"] = {"backbone": "resnet18", "frozen": frozen}
+    model = build_model(make_config(values), store, lambda _: None).eval()
+    ranker = Recommender(model, store)
+    picture = np.pad(np.asarray(store.photos[3]), ((4, 4), (4, 4), (0, 0)))  # of 72 pixels 64 are cut from the middle
+    Image.fromarray(picture).save(tmp_path / "own.png")
+
+    own = ranker.rank("", store.num_products, photos=[tmp_path / "own.png"])
+    product = ranker.rank("", store.num_products, photos=[store.product_names[3]])
+
+    assert ranker.rank("", store.num_products, photos=["3"]) == product
+    assert [one.product for one in own.products] == [one.product for one in product.products]
+    assert [one.score for one in own.products] == pytest.approx([one.score for one in product.products], abs=1e-5)
+    (turn,) = dialogue_for_page((Turn("user", "", "x", (str(tmp_path / "own.png"), "3")),), store)
+    assert np.array_equal(turn["images"][0], store.photos[3])
+    assert turn["images"][1] == 3
 
 
 def test_explanations_have_a_weight_for_each_slot_of_each_product(model, shop):
@@ -135,7 +159,9 @@ def test_more_photos_than_the_model_reads_are_cut(model, shop):
 def test_no_turn_and_unknown_products_are_refused(model, shop):
     with pytest.raises(DataError, match="dialogue: expected at least one turn, got none"):
         recommend(model, shop, ())
-    with pytest.raises(DataError, match=r"dialogue: expected images to be products of .*store, got nowhere, other"):
+    with pytest.raises(
+        DataError, match=r"dialogue: expected images to be products of .*store, or files of photos, got nowhere, other"
+    ):
         recommend(model, shop, (Turn("user", "", "that", ("other", shop.product_names[0], "nowhere")),))
 
 

@@ -123,27 +123,50 @@ class BatchBuilder:
         pieces = np.concatenate([plain, whole])
         return self._assemble(pieces, self._shown(np.concatenate([turns, last])), index, states)
 
-    def assemble(self, pieces: np.ndarray, shown: np.ndarray, turns: np.ndarray, states: np.ndarray) -> Contexts:
+    def assemble(
+        self,
+        pieces: np.ndarray,
+        shown: np.ndarray,
+        turns: np.ndarray,
+        states: np.ndarray,
+        own: np.ndarray | None = None,
+    ) -> Contexts:
         """Contexts from turns that need not be the store's.
 
         `pieces` [turn, token] and `shown` [turn, photo] (product ids) describe the turns, `turns` [batch, context] points
         at them, `states` [batch, slot] are rows of the store's slot values. NONE pads; a turn without a state reads as one
-        with every slot unset, so whether its example counts as labelled is decided before (`data.unannotated`).
+        with every slot unset, so whether its example counts as labelled is decided before (`data.unannotated`). Ids from the number of
+        products on are rows of `own`, photos of no product, which have no text; they are as those of `photos`.
         """
-        return self._assemble(self._visible(pieces, "dialogue_text"), shown, turns, states)
+        return self._assemble(self._visible(pieces, "dialogue_text"), shown, turns, states, own)
 
-    def _assemble(self, pieces: np.ndarray, shown: np.ndarray, turns: np.ndarray, states: np.ndarray) -> Contexts:
-        shown = np.where((shown != NONE) & self.has_photo(shown), shown, NONE).astype(np.int64)
+    def _assemble(
+        self,
+        pieces: np.ndarray,
+        shown: np.ndarray,
+        turns: np.ndarray,
+        states: np.ndarray,
+        own: np.ndarray | None = None,
+    ) -> Contexts:
+        is_own = shown >= self.store.num_products
+        held = np.where(is_own, "photos" not in self.hidden, self.has_photo(np.where(is_own, 0, shown)))
+        shown = np.where((shown != NONE) & held, shown, NONE).astype(np.int64)
         pictures, picture = np.unique(shown[shown != NONE], return_inverse=True)
         shown[shown != NONE] = picture
         tokens, keep = self._tokens(pieces)
         values, values_keep = self._tokens(self.pieces.values[np.maximum(states, 0)], trim=False)
+        products = pictures[pictures < self.store.num_products]
+        photos, texts = self.photo_rows(products), self.pieces.products[products]
+        if own is not None and len(products) < len(pictures):
+            rows = own[pictures[len(products) :] - self.store.num_products]
+            photos = torch.cat([photos, torch.from_numpy(rows).to(photos.dtype)])
+            texts = np.pad(texts, ((0, len(rows)), (0, 0)), constant_values=NONE)
         return Contexts(
             tokens,
             keep,
             torch.from_numpy(shown),
-            self.photo_rows(pictures),
-            *self._tokens(self._visible(self.pieces.products[pictures], "product_text")),
+            photos,
+            *self._tokens(self._visible(texts, "product_text")),
             torch.from_numpy(turns),
             values,
             values_keep,

@@ -1,6 +1,7 @@
 """Commands that use finished runs: report, recommend."""
 
-import json
+from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,39 +119,67 @@ def _report_of_runs(runs: list[Path], folder: Path, turns: int, seed: int, overw
     return write_report(result, store, folder, turns=turns, seed=seed, overwrite=overwrite), without
 
 
+class Format(str, Enum):
+    """How recommendations are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
 def recommend(
     run: Run,
-    dialogue: Annotated[Path, typer.Option(help='JSON: a list of {"speaker", "text", "images"}.', show_default=False)],
+    dialogue: Annotated[
+        Path | None,
+        typer.Option(
+            help='JSON: a list of {"speaker", "text", "images"}, or a file of MMD or SIMMC.', show_default="none"
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="What the shopper says, in place of a file.", show_default="none")
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="What is shown with it: a product by name or row, or a photo's file; may be repeated."),
+    ] = None,
     top: Annotated[int, typer.Option(help="Products to recommend.", min=1)] = 10,
     data: Annotated[
         Path | None, typer.Option(help="Store whose catalogue is ranked.", show_default="the run's own")
     ] = None,
+    form: Annotated[Format, typer.Option("--format", help="Of the list on standard output.")] = Format.table,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With the model's weights on the slots, say; as JSON.")
+    ] = False,
     page: Annotated[
         Path | None, typer.Option("--html", help="Also write a page with photos.", show_default="none")
     ] = None,
 ) -> None:
-    """Rank the whole catalogue for a dialogue; JSON on standard output."""
-    from dataclasses import asdict
-
+    """Rank the whole catalogue for a dialogue, or for what a shopper says and shows."""
+    from semantic.datasets.reading.records import Turn
     from semantic.datasets.store.store import open_store
     from semantic.models.interface import Model
     from semantic.report.pages import recommend_page
     from semantic.runs.folder import RunFolder
-    from semantic.serving.recommend import dialogue_for_page, read_dialogue
+    from semantic.serving.dialogues import dialogue_for_page, read_dialogue
+    from semantic.serving.printing import as_csv, as_json, as_table
     from semantic.serving.recommend import recommend as rank
 
+    if (dialogue is None) == (text is None and not image):
+        given = "both" if dialogue is not None else "neither"
+        raise DataError(f"recommend: expected --dialogue FILE, or --text and --image, got {given}")
+    if explain and form != Format.json:
+        raise DataError(f"--explain: expected --format json, which has room for it, got {form.value}")
     folder = RunFolder(run)
-    turns = read_dialogue(dialogue)
     config = folder.read_config()
     store = folder.open_store() if data is None else open_store(data)
+    turns = (Turn("user", "", text or "", tuple(image or ())),) if dialogue is None else read_dialogue(dialogue, store)
     model = Model.from_pretrained(folder.model)
     found = rank(model, store, turns, top, evaluation=config.evaluation, progress=progress(err))
-    products = [asdict(one) for one in found.products]
-    print(
-        json.dumps(
-            {"store": str(store.path), "recommendations": products, "explanations": found.explanations}, indent=1
-        )
-    )
+    if form == Format.table:
+        out.print(as_table(found, out.encoding))
+    else:
+        print(as_csv(found) if form == Format.csv else as_json(found, str(store.path), explain=explain), end="")
     if page is not None:
         shown = dialogue_for_page(turns, store)
+        products = [asdict(one) for one in found.products]
         print_line(f"page: {recommend_page(store, shown, products, page, explanations=found.explanations)}", err)

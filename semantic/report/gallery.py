@@ -58,6 +58,13 @@ class Exhibit:
     explanations: tuple[Explanation, ...]
 
 
+def _uri(pixels: np.ndarray) -> str:
+    """A photo as a data URI."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
 class Showcase:
     """Cards and bubbles of a store's products and turns; each photo is encoded once."""
 
@@ -66,17 +73,15 @@ class Showcase:
         self.photo = lru_cache(maxsize=None)(self._photo)
 
     def _photo(self, product: int) -> str | None:
-        if not self.store.has_photo[product]:
-            return None
-        stream = io.BytesIO()
-        Image.fromarray(np.asarray(self.store.photos[product])).save(
-            stream, "JPEG", quality=JPEG_QUALITY, optimize=True
-        )
-        return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+        return _uri(np.asarray(self.store.photos[product])) if self.store.has_photo[product] else None
 
     def card(self, product: int, **shown: Any) -> Card:
         name, text = self.store.product_names[product], self.store.product_texts[product]
         return Card(name, text, self.photo(int(product)), **shown)
+
+    def image(self, shown: int | np.ndarray) -> Card:
+        """The card of a product, or of the pixels of a photo that is no product's."""
+        return Card("own photo", "", _uri(shown)) if isinstance(shown, np.ndarray) else self.card(shown)
 
     def bubble(self, turn: int) -> Bubble:
         photos = tuple(self.card(product) for product in dict.fromkeys(self.store.turn_images(turn).tolist()))

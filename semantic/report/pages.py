@@ -100,16 +100,16 @@ def recommend_page(
 ) -> Path:
     """Write the page of one dialogue's recommendations, best first, and return its path.
 
-    A turn has `speaker`, `text` and `images` (product ids), a recommendation `product` (id) and `score`. An explanation
-    is shown for the first products; it has `title`, `labels`, `query` {source: weights [label]} and `products`
-    {source: weights [product, label]}, the products in the order of the recommendations.
+    A turn has `speaker`, `text` and `images` (product ids, or pixels of photos of no product), a recommendation `product` (id)
+    and `score`. An explanation is shown for the first products; it has `title`, `labels`, `query` {source: weights [label]}
+    and `products` {source: weights [product, label]}, the products in the order of the recommendations.
 
     Raises:
         DataError: an explanation has not one weight a label.
     """
     showcase = Showcase(store)
     bubbles = [
-        Bubble(turn["speaker"], turn["text"], tuple(showcase.card(product) for product in turn.get("images", ())))
+        Bubble(turn["speaker"], turn["text"], tuple(map(showcase.image, turn.get("images", ()))))
         for turn in dialogue_turns
     ]
     cards = [

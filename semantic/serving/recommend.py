@@ -1,9 +1,7 @@
 """Rank the whole catalogue for one dialogue that need not be in any store."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,13 @@ from semantic.datasets.reading.merging import merge_turns
 from semantic.datasets.reading.records import Turn
 from semantic.datasets.reading.text import utterance_text
 from semantic.datasets.store.store import Store
+from semantic.encoders.image import Backbone
 from semantic.encoders.vocabulary import tokenise
 from semantic.evaluation.product_index import best_products, encoding, score_catalogue, stored_index
 from semantic.models.interface import Model, precise
 from semantic.runtime.errors import DataError
 from semantic.runtime.progress import Progress, shown, steps
-from semantic.runtime.reading import ReadingError, parse_json, read_text
+from semantic.serving.dialogues import own_photo, shown_images
 
 
 @dataclass(frozen=True)
@@ -46,83 +45,6 @@ class Recommendations:
     explanations: list[dict[str, Any]]
 
 
-PLAIN = ("speaker", "text", "images")
-"""Keys of a turn as people write it."""
-
-LAYOUTS = ("speaker", "utterance", "type", "question-type", "question-subtype", "turn_id", "dst", "ds")
-"""Keys of a turn in the MMD and SIMMC layouts, told by its `utterance`."""
-
-UTTERANCE = ("nlg", "images", "false nlg", "false images", "image_desps", "spans")
-
-MOST_BYTES = 1 << 22
-"""Of a dialogue's file."""
-
-
-def read_dialogue(file: Path) -> tuple[Turn, ...]:
-    """Turns of a JSON file: a list of {"speaker", "text", "images"}, or of turns as in the MMD and SIMMC layouts.
-
-    Raises:
-        DataError: no such file, no JSON, no turn, a turn without a speaker, an unknown key, or a value of another kind; the
-            message says which.
-    """
-    try:
-        content = parse_json(read_text(file, MOST_BYTES))
-    except ReadingError as error:
-        raise DataError(f"{file}: expected a JSON file with the turns of a dialogue, got {error}") from None
-    if not isinstance(content, list) or not content:
-        raise DataError(
-            f"{file}: expected a list of turns, got {type(content).__name__ if content else 'an empty list'}"
-        )
-    return tuple(_turn(f"{file}, turn {number}", item) for number, item in enumerate(content))
-
-
-def _turn(where: str, item: Any) -> Turn:
-    if not isinstance(item, dict) or item.get("speaker") not in ("user", "system"):
-        raise DataError(f'{where}: expected an object with "speaker" "user" or "system", got {json.dumps(item)[:80]}')
-    if "utterance" in item:
-        _check_keys(where, item, LAYOUTS)
-        body, text_key = item["utterance"], "nlg"
-        if not isinstance(body, dict):
-            raise DataError(f'{where}: expected "utterance" to be an object, got {json.dumps(body)[:80]}')
-        _check_keys(f"{where}, utterance", body, UTTERANCE)
-    else:
-        _check_keys(where, item, PLAIN)
-        body, text_key = item, "text"
-    text, images = body.get(text_key), body.get("images")
-    if not isinstance(text, (str, type(None))):
-        raise DataError(f'{where}: expected "{text_key}" to be a string, got {json.dumps(text)[:80]}')
-    names = [] if images is None else images
-    if not isinstance(names, list) or not all(
-        isinstance(one, str | int) and not isinstance(one, bool) for one in names
-    ):
-        raise DataError(f'{where}: expected "images" to be a list of product names, got {json.dumps(images)[:80]}')
-    return Turn(item["speaker"], "", text or "", tuple(map(str, names)))
-
-
-def _check_keys(where: str, found: dict[str, Any], known: Sequence[str]) -> None:
-    for key in found:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"the keys here are {', '.join(known)}"
-            raise DataError(f"{where}: no such key {json.dumps(key)[:80]}; {hint}")
-
-
-def dialogue_for_page(turns: tuple[Turn, ...], store: Store) -> list[dict[str, Any]]:
-    """The turns with their photos as product ids, as the page shows them."""
-    ids = _ids(turns, store)
-    return [{"speaker": t.speaker, "text": t.text, "images": [ids[name] for name in t.images]} for t in turns]
-
-
-def _ids(turns: tuple[Turn, ...], store: Store) -> dict[str, int]:
-    wanted = {name for turn in turns for name in turn.images}
-    ids = store.product_rows(wanted) if wanted else {}
-    if wanted - ids.keys():
-        raise DataError(
-            f"dialogue: expected images to be products of {store.path}, got {', '.join(sorted(wanted - ids.keys())[:5])}"
-        )
-    return ids
-
-
 def recommend(
     model: Model,
     store: Store,
@@ -139,7 +61,7 @@ def recommend(
     For several dialogues open one `Recommender` instead: it reads model and catalogue once.
 
     Raises:
-        DataError: no turn, a product name that is not in the catalogue, slots that are not the model's, or a store that was
+        DataError: no turn, an image that is neither in the catalogue nor a file, slots that are not the model's, or a store that was
             changed since it was prepared.
     """
     return Recommender(model, store, evaluation=evaluation, progress=progress).rank(turns, top)
@@ -169,8 +91,18 @@ class Recommender:
         self.index = stored_index(model, self.builder, self.evaluation, progress)
 
     @torch.no_grad()
-    def rank(self, turns: tuple[Turn, ...], top: int = 10) -> Recommendations:
-        """As `recommend`: every product is scored, none is left out by an approximation."""
+    def rank(
+        self, turns: tuple[Turn, ...] | str, top: int = 10, *, photos: Sequence[str | Path] = ()
+    ) -> Recommendations:
+        """As `recommend`: every product is scored, none is left out by an approximation.
+
+        `turns` may be what the shopper says, and `photos` is what is shown with it, or with the last turn: products by name
+        or row, or files of the shopper's own.
+        """
+        if isinstance(turns, str):
+            turns = (Turn("user", "", turns),)
+        if photos and turns:
+            turns = (*turns[:-1], replace(turns[-1], images=(*turns[-1].images, *map(str, photos))))
         with encoding(self.model.device, self.evaluation.precision):
             query = precise(self.model.encode_query(self._contexts(turns).to(self.model.device)))
         scores = score_catalogue(self.model, query, self.index)[0]
@@ -200,7 +132,10 @@ class Recommender:
         spec = self.model.spec
         turns = tuple(replace(turn, text=utterance_text(turn.text)) for turn in turns)
         window = [merged.turn for merged in merge_turns(turns)][-spec.context_turns :]
-        ids = _ids(turns, self.store)
+        found = shown_images(turns, self.store)
+        own = [name for name, one in found.items() if isinstance(one, Path)]
+        ids = {name: one for name, one in found.items() if isinstance(one, int)}
+        ids |= {name: self.store.num_products + place for place, name in enumerate(own)}
         shown = np.full((len(window), spec.photos_per_turn), NONE, dtype=np.int64)
         for row, turn in enumerate(window):
             names = turn.images[: spec.photos_per_turn]
@@ -209,4 +144,21 @@ class Recommender:
         pieces = tokenise(self.model.tokenizer, [turn.text for turn in window], spec.turn_tokens)
         index = np.full((1, spec.context_turns), NONE, dtype=np.int64)
         index[0, -len(window) :] = np.arange(len(window))
-        return self.builder.assemble(pieces, shown, index, np.full((1, len(self.store.slots)), NONE, dtype=np.int32))
+        states = np.full((1, len(self.store.slots)), NONE, dtype=np.int32)
+        return self.builder.assemble(pieces, shown, index, states, self._own_photos([Path(name) for name in own]))
+
+    def _own_photos(self, files: Sequence[Path]) -> np.ndarray:
+        """Photos of no product as the model is shown a product's: pictures, or the backbone's features of them."""
+        like, source = self.builder.photos, self.model.inputs.photos
+        if not files or source is None:
+            return np.zeros((len(files), *like.shape[1:]), like.dtype)
+        if isinstance(source, Path):
+            raise DataError(
+                f"{files[0]}: expected photos of products, as this model reads features from {source} and has no backbone to read others"
+            )
+        pictures = np.stack([own_photo(file, self.store) for file in files])
+        if source == "pictures":
+            return pictures
+        assert isinstance(source, Backbone)
+        features = source.eval()(torch.from_numpy(pictures).to(self.model.device))
+        return features.float().cpu().numpy()

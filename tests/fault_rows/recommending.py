@@ -94,23 +94,23 @@ ROWS = (
     ),
     said(
         "images that are numbers",
-        [{"speaker": "user", "text": "a", "images": [3]}],
-        "dialogue: expected images to be products of store, got 3",
+        [{"speaker": "user", "text": "a", "images": [333]}],
+        "dialogue: expected images to be products of store, or files of photos, got 333",
     ),
     said(
         "an unknown image",
         [{"speaker": "user", "text": "a", "images": ["nothing"]}],
-        "dialogue: expected images to be products of store, got nothing",
+        "dialogue: expected images to be products of store, or files of photos, got nothing",
     ),
     said(
         "an image that is a path",
         [{"speaker": "user", "text": "a", "images": ["../../etc/passwd"]}],
-        "dialogue: expected images to be products of store, got ../../etc/passwd",
+        "dialogue: expected images to be products of store, or files of photos, got ../../etc/passwd",
     ),
     said(
         "an image of escape sequences",
         [{"speaker": "user", "text": "a", "images": ["\x1b[31m"]}],
-        "dialogue: expected images to be products of store, got \\x1b[31m",
+        "dialogue: expected images to be products of store, or files of photos, got \\x1b[31m",
     ),
     said("a system's turn alone", [{"speaker": "system", "text": "a"}], "", code=0),
     said("a turn that says nothing", [{"speaker": "user", "text": ""}], "", code=0),
@@ -128,7 +128,11 @@ ROWS = (
         words="--top -3",
     ),
     said("more products than there are", [{"speaker": "user", "text": "a"}], "", words="--top 999999999", code=0),
-    row("recommend without a dialogue", "recommend RUN", "Missing option '--dialogue'."),
+    row(
+        "recommend without a dialogue",
+        "recommend RUN",
+        "recommend: expected --dialogue FILE, or --text and --image, got neither",
+    ),
     row(
         "recommend for a dialogue that is not there",
         "recommend RUN --dialogue nowhere.json",
