@@ -199,29 +199,6 @@ def test_a_file_of_mmd_is_a_dialogue(way):
     assert len(json.loads(said)["recommendations"]) == 10
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "recommend: expected --dialogue FILE, or --text and --image, got neither"),
-        (
-            ["--text", "a", "--dialogue", "dialogue.json"],
-            "recommend: expected --dialogue FILE, or --text and --image, got both",
-        ),
-        (["--text", "a", "--explain"], "--explain: expected --format json, which has room for it, got table"),
-        (
-            ["--image", "nowhere.jpg"],
-            "dialogue: expected images to be products of store, or files of photos, got nowhere.jpg",
-        ),
-        (
-            ["--image", "tiny.yaml"],
-            "tiny.yaml: expected photos of products, as this model reads features from features.npy",
-        ),
-    ],
-)
-def test_a_query_that_is_none_is_told(way, arguments, message):
-    assert semantic("recommend", RUN, *arguments, cwd=way.folder, code=2).stderr.startswith(f"semantic: {message}")
-
-
 def test_config_explains_every_field(way):
     said = semantic("config", "tiny.yaml", "--set", "model.loss.alpha=0.25", cwd=way.folder).stdout
     assert re.search(r"^    alpha: 0.25 +# weight of the teacher's losses", said, re.M)

@@ -188,20 +188,3 @@ def test_the_command_measures_a_file_of_scores(way, tmp_path):
     assert re.search(r"some.trec +[\d.]+ ", done.stdout)
     assert re.search(r"tfidf context +[\d.]+ ", done.stdout)
     assert re.search(r"no scores for 0 queries and \d+ candidates of others; these are ranked last, tied", done.stderr)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--scores", "s.trec"], "--scores: expected a file with --data STORE and at most a --split, got no --data"),
-        (
-            [RUN, "--scores", "s.trec", "--data", "store"],
-            "--scores: expected a file with --data STORE and at most a --split, got RUN beside it",
-        ),
-        ([], "evaluate: expected the folder of a run, or --scores FILE with --data STORE, got neither"),
-        ([RUN, "--depth", "3"], "--depth: expected --rankings FILE, which it is for, got none"),
-        ([RUN, "--rankings", "r.txt"], "r.txt: expected a file .csv, .trec or .run for rankings, got .txt"),
-    ],
-)
-def test_options_that_do_not_fit_are_told(way, arguments, message):
-    assert semantic("evaluate", *arguments, cwd=way.folder, code=2).stderr == f"semantic: {message}\n"

@@ -25,6 +25,41 @@ from tests.faults import (
 )
 
 ROWS = (
+    row(
+        "evaluate neither a run nor scores",
+        "evaluate",
+        "evaluate: expected the folder of a run, or --scores FILE with --data STORE, got neither",
+    ),
+    row(
+        "evaluate scores on no store",
+        "evaluate --scores s.trec",
+        "--scores: expected a file with --data STORE and at most a --split, got no --data",
+    ),
+    row(
+        "evaluate a run and scores",
+        "evaluate RUN --scores s.trec --data store",
+        "--scores: expected a file with --data STORE and at most a --split, got RUN beside it",
+    ),
+    row(
+        "evaluate scores that are not there",
+        "evaluate --scores s.trec --data store",
+        "s.trec: expected a file of scores, found none there",
+    ),
+    row(
+        "evaluate scores of another form",
+        "evaluate --scores tiny.yaml --data store",
+        "tiny.yaml, line 1: expected QUERY Q0 PRODUCT RANK SCORE TAG, QUERY being DIALOGUE:TURN, got 'data:'",
+    ),
+    row(
+        "a depth of no rankings",
+        "evaluate RUN --depth 3",
+        "--depth: expected --rankings FILE, which it is for, got none",
+    ),
+    row(
+        "rankings in a file of another kind",
+        "evaluate RUN --rankings r.txt",
+        "r.txt: expected a file .csv, .trec or .run for rankings, got .txt",
+    ),
     row("evaluate nothing", "evaluate nowhere", "nowhere: expected a run's folder with its config.yaml, found none"),
     row("evaluate a file", "evaluate tiny.yaml", "tiny.yaml: expected a run's folder with its config.yaml, found none"),
     row("evaluate a folder of runs", "evaluate runs", "runs: expected a run's folder with its config.yaml, found none"),

@@ -129,6 +129,26 @@ ROWS = (
     ),
     said("more products than there are", [{"speaker": "user", "text": "a"}], "", words="--top 999999999", code=0),
     row(
+        "recommend for a text and a dialogue",
+        "RECOMMEND --text a",
+        "recommend: expected --dialogue FILE, or --text and --image, got both",
+    ),
+    row(
+        "explanations in a table",
+        "RECOMMEND --explain",
+        "--explain: expected --format json, which has room for it, got table",
+    ),
+    row(
+        "recommend for a photo that is not there",
+        "recommend RUN --image nowhere.jpg",
+        "dialogue: expected images to be products of store, or files of photos, got nowhere.jpg",
+    ),
+    row(
+        "recommend for an own photo by a model of a file's features",
+        "recommend RUN --text a --image tiny.yaml",
+        "tiny.yaml: expected photos of products, as this model reads features from features.npy and has no ba...",
+    ),
+    row(
         "recommend without a dialogue",
         "recommend RUN",
         "recommend: expected --dialogue FILE, or --text and --image, got neither",
