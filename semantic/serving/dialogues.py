@@ -49,8 +49,8 @@ def read_dialogue(file: Path, store: Store | None = None) -> tuple[Turn, ...]:
             f"{file}: expected a list of turns, got {type(content).__name__ if content else 'an empty list'}"
         )
     turns = tuple(_turn(f"{file}, turn {number}", item) for number, item in enumerate(content))
-    numbers = any("utterance" in item for item in content) and any(turn.images for turn in turns)
-    if store is None or not numbers or not str(store.manifest["source"]["layout"]).startswith("mmd"):
+    by_number = [bool(turn.images) and "utterance" in item for turn, item in zip(turns, content, strict=True)]
+    if store is None or not any(by_number) or not str(store.manifest["source"]["layout"]).startswith("mmd"):
         return turns
     root = Path(store.manifest["source"]["root"])
     if not root.is_dir():
@@ -59,9 +59,10 @@ def read_dialogue(file: Path, store: Store | None = None) -> tuple[Turn, ...]:
             'in turns of {"speaker", "text", "images"} images are names of products'
         )
     corpus = open_corpus(root, store.slots, "mmd")
-    named = [corpus.image_name(int(name) if name.isdecimal() else name) for turn in turns for name in turn.images]
-    names = iter(named)
-    return tuple(replace(turn, images=tuple(next(names) for _ in turn.images)) for turn in turns)
+    return tuple(
+        replace(turn, images=tuple(map(corpus.image_name, turn.images))) if numbered else turn
+        for turn, numbered in zip(turns, by_number, strict=True)
+    )
 
 
 def _turn(where: str, item: Any) -> Turn:
