@@ -51,6 +51,14 @@ def test_the_version_says_whether_the_checkout_was_changed(monkeypatch, capsys, 
     assert capsys.readouterr().out == f"semantic {package.__version__}{expected}\n"
 
 
+def test_without_a_word_the_command_says_what_it_can(tmp_path):
+    alone, asked = semantic(cwd=tmp_path), semantic("--help", cwd=tmp_path)
+
+    assert alone.stdout == asked.stdout
+    assert "recommend" in alone.stdout
+    assert alone.stderr == ""
+
+
 # Shell completion.
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")

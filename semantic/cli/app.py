@@ -21,7 +21,6 @@ app = typer.Typer(
     name="semantic",
     help="SeMANTIC: train and evaluate sample-efficient multimodal conversational recommendation.\n\n"
     "The usual order: simulate (or bring MMD or SIMMC data), prepare, inspect, train, report, recommend.",
-    no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
@@ -85,8 +84,9 @@ def _print_version(asked: bool) -> None:
     raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -97,8 +97,10 @@ def options(
         ),
     ] = False,
 ) -> None:
-    # The callback of --version does all there is; a docstring here would take the place of the help above.
+    # A docstring here would take the place of the help above; the callback of --version does what it asks for.
     del version
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:
@@ -145,7 +147,6 @@ def report_error(error: BaseException) -> int:
     if found is None:
         raise error
     message, code = found
-    if message:  # without any word, newer releases of typer print the help and raise an error without a message
-        for line in f"semantic: {message}".split("\n"):
-            print_line(line, err)
+    for line in f"semantic: {message}".split("\n"):
+        print_line(line, err)
     return code
