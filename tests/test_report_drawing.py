@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from semantic.report.drawing import CARD, COLOURS, GRID, SOFT, Curve, line_chart, power_of_ten
+from semantic.report.drawing import CARD, COLOURS, GRID, SOFT, Curve, hue, line_chart, power_of_ten
 from semantic.report.svg import VARIABLES, inline_svg, write_figure
 
 
@@ -29,13 +29,18 @@ def ticks(axis):
     return [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
 
 
+def test_as_many_rows_as_a_study_may_have_differ_in_colour():
+    assert len({hue(number) for number in range(24)}) == 24
+    assert hue(24) == hue(0)
+
+
 def test_points_and_marks_stand_where_they_belong():
     figure = line_chart([Curve([(1, 0.0), (2, 5.0), (3, 10.0)], marked=2), Curve([(1, 7.0), (3, 2.0)], colour=7)])
 
     curves, marks = drawn(figure, "curve"), drawn(figure, "mark")
 
     assert [curve.get_xydata().tolist() for curve in curves.values()] == [[[1, 0], [2, 5], [3, 10]], [[1, 7], [3, 2]]]
-    assert [to_hex(curve.get_color()) for curve in curves.values()] == [COLOURS[0], COLOURS[7 % 6]]
+    assert [to_hex(curve.get_color()) for curve in curves.values()] == [COLOURS[0], COLOURS[7]]
     assert {name: mark.get_xydata().tolist() for name, mark in marks.items()} == {"mark_0": [[2, 5]]}
     assert ticks(figure.axes[0].xaxis) == ["1", "2", "3"]  # epochs are whole
     assert ticks(figure.axes[0].yaxis) == ["0", "5", "10"]  # at most five apart

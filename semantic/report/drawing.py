@@ -11,7 +11,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 Number = int | float
 
 # The light colours of style.css, which has a dark one of the same name for each.
-COLOURS = ("#5b4bb7", "#c2571a", "#17845a", "#b8326b", "#1f77a8", "#8a7a13")
+COLOURS = (
+    "#5b4bb7", "#c2571a", "#17845a", "#b8326b", "#1f77a8", "#8a7a13", "#53392d", "#d21ed2",
+    "#17a117", "#1e1ed2", "#b48974", "#a974b4", "#d21e3c", "#631d63", "#407010", "#702010",
+    "#1d6363", "#e444af", "#40532d", "#9c5460", "#9444e4", "#404077", "#8e5c29", "#bb59cf",
+)  # fmt: skip
+"""As far apart as 24 can be to the eye (CIELAB)."""
 SOFT, GRID, CARD = "#6b665e", "#e4dfd6", "#ffffff"
 FONT_SIZE = 12
 LARGEST = 1e30  # numbers from which an axis has no room: differences overflow

@@ -9,7 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from semantic.datasets.store.store import Store
 from semantic.report.choosing import CHOICE_COLUMNS, choose
-from semantic.report.drawing import line_chart
+from semantic.report.drawing import COLOURS, line_chart
 from semantic.report.explanations import explanations_of_products
 from semantic.report.figures import loss_terms, validation_curves
 from semantic.report.gallery import Bubble, Exhibit, Showcase
@@ -161,6 +161,7 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["hues"] = len(COLOURS)
     environment.filters |= {"percent": percent, "duration": duration, "short": short}
     page = environment.get_template(template).render(**values, mark=MARK)
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
