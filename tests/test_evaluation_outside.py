@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from semantic.datasets.store.store import open_store
 from semantic.evaluation.exporting import trec_name, write_qrels, writing_rankings
 from semantic.evaluation.outside import Query, evaluate_scores, read_scores
 from semantic.evaluation.ranking import ScoreError, evaluate
+from semantic.evaluation.run_evaluation import evaluate_run
 from semantic.models.interface import Model
 from semantic.runtime.errors import DataError, UserError
 from tests.commands import RUN, semantic
@@ -25,7 +27,7 @@ def test_a_models_own_scores_measure_as_the_model(way, store, tmp_path, monkeypa
     monkeypatch.chdir(way.folder)  # where the run's features are
     model = Model.from_pretrained(way.folder / RUN)
     path = tmp_path / "all.trec"
-    semantic("evaluate", RUN, "--out", tmp_path / "out", "--rankings", path, cwd=way.folder)
+    evaluate_run(Path(RUN), out=tmp_path / "out", rankings=path)
 
     found = evaluate_scores(store, "test", read_scores(path))
 
@@ -107,10 +109,11 @@ def query_named(store, row):
     return f"{store.dialogue_names[dialogue]}:{turn - store.dialogue_first_turn[dialogue]}"
 
 
-def test_csv_has_names_and_is_read_again(way, store, tmp_path):
+def test_csv_has_names_and_is_read_again(way, store, tmp_path, monkeypatch):
+    monkeypatch.chdir(way.folder)
     path, best = tmp_path / "all.csv", tmp_path / "best.csv"
-    semantic("evaluate", RUN, "--out", tmp_path / "a", "--rankings", path, cwd=way.folder)
-    semantic("evaluate", RUN, "--out", tmp_path / "b", "--rankings", best, "--depth", 3, cwd=way.folder)
+    evaluate_run(Path(RUN), out=tmp_path / "a", rankings=path)
+    evaluate_run(Path(RUN), out=tmp_path / "b", rankings=best, depth=3)
 
     with path.open(newline="") as file:
         lines = list(csv.DictReader(file))
