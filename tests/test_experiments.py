@@ -187,6 +187,7 @@ def test_the_tables_of_the_notes_are_those_of_the_results(repository):
         "unlabelled_size.simmc_tuned",
         "loss_ablation.simmc_tuned",
         "components.simmc",
+        "changes",
         "collapse",
         "parts",
         "parts.simmc",
