@@ -178,15 +178,6 @@ def test_recommend_answers_what_is_said_and_shown_as_table_and_csv(way, tmp_path
         assert re.search(rf"{re.escape(name)} +{float(score):.3f} ", table)
 
 
-def test_a_run_finds_its_store_from_any_folder(way, tmp_path):
-    run = way.folder / RUN
-    (tmp_path / "features.npy").symlink_to(way.folder / "features.npy")
-
-    said = semantic("recommend", run, "--text", "a red dress", "--format", "csv", cwd=tmp_path).stdout
-
-    assert said == semantic("recommend", RUN, "--text", "a red dress", "--format", "csv", cwd=way.folder).stdout
-
-
 def test_a_file_of_mmd_is_a_dialogue(way):
     file = next((way.folder / "data" / "MMD2withDST" / "test").glob("*.json"))
 

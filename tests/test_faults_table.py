@@ -56,8 +56,7 @@ pytestmark = [pytest.mark.slow, forking]
 @pytest.fixture(scope="session")
 def whole_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import_everything()
-    folder = tmp_path_factory.mktemp("faults")
-    return make_shop(folder / "made").rename(folder / "shop")  # runs know the place their store had
+    return make_shop(tmp_path_factory.mktemp("faults") / "shop")
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])

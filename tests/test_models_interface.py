@@ -26,7 +26,7 @@ def folder(shop_path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     shutil.copy(Path(__file__).with_name("two_tower.py"), folder)
     (folder / "own.yaml").write_text(yaml.safe_dump({**EXPERIMENT, "data": {"store": str(shop_path)}}))
-    semantic("train", "own.yaml", cwd=folder)
+    semantic("train", "own.yaml", "--keep-state", cwd=folder)
     return folder
 
 
@@ -56,7 +56,17 @@ def test_it_evaluates_recommends_and_reports(folder):
 
     semantic("evaluate", RUN, "--split", "valid", "--out", "on_valid", "--seen", "keep", cwd=folder)
     said = semantic(
-        "recommend", RUN, "--dialogue", "dialogue.json", "--top", 3, "--html", "page.html", cwd=folder
+        "recommend",
+        RUN,
+        "--dialogue",
+        "dialogue.json",
+        "--top",
+        3,
+        "--html",
+        "page.html",
+        "--format",
+        "json",
+        cwd=folder,
     ).stdout
     semantic("report", "runs", "--out", "report", cwd=folder)
 

@@ -147,10 +147,7 @@ class RunFolder:
         config, known = self.read_config(), self.read_data()
         if not config.data.store:
             raise RunError(f"{self.config}: data.store: expected the folder of the run's store, found none")
-        path = Path(config.data.store)
-        if known is not None and not path.exists() and Path(known.store).exists():
-            path = Path(known.store)  # the place it had, found from any folder
-        store = open_store(path)
+        store = open_store(config.data.store)
         if known is not None and known.identity != store.identity:
             raise DataError(
                 f"{store.path}: expected the store the run was trained on ({known.identity[:12]}), found another in its place "

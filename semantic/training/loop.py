@@ -148,9 +148,7 @@ def _start(folder: RunFolder, config: Config, store: Store, examples: Examples, 
             [f"{digest:016x}" for digest in dialogue_digests(store, rows).tolist()]
             for rows in (examples.training, examples.valid)
         )
-        folder.start(
-            config, RunData(str(store.path.resolve()), store.identity, train, valid, features_digest(config)), processes
-        )
+        folder.start(config, RunData(str(store.path), store.identity, train, valid, features_digest(config)), processes)
 
 
 def _check_batch_norm(model: Model, processes: Processes) -> None:

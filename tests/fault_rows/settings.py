@@ -63,27 +63,27 @@ ROWS = (
     row(
         "an experiment that is not shipped",
         "config nothing",
-        "experiment 'nothing': expected a YAML file or one of alpha, changes, ...",
+        "experiment 'nothing': expected a YAML file or one of alpha, baselines, changes, ...",
     ),
     row(
         "an experiment's name with a slash",
         "config ../quickstart",
-        "experiment '../quickstart': expected a YAML file or one of alpha, changes, ...",
+        "experiment '../quickstart': expected a YAML file or one of alpha, baselines, changes, ...",
     ),
     row(
         "an experiment's name that is empty",
         "config ''",
-        "experiment '': expected a YAML file or one of alpha, changes, ...",
+        "experiment '': expected a YAML file or one of alpha, baselines, changes, ...",
     ),
     row(
         "an experiment's name with an escape",
         "config $'x\\x1b[31m'",
-        "experiment '$x\\\\x1b[31m': expected a YAML file or one of alpha, changes, ...",
+        "experiment '$x\\\\x1b[31m': expected a YAML file or one of alpha, baselines, changes, ...",
     ),
     row(
         "a YAML file of another ending",
         "config tiny.json",
-        "experiment 'tiny.json': expected a YAML file or one of alpha, changes, ...",
+        "experiment 'tiny.json': expected a YAML file or one of alpha, baselines, changes, ...",
         copy("tiny.yaml", "tiny.json"),
     ),
     field("seed=true", "seed: expected a valid integer, got True"),
@@ -245,7 +245,7 @@ ROWS = (
     field("traning.epochs=3", "traning: no such key; did you mean 'training'?"),
     row("--set without a value", "config tiny.yaml --set", "Option '--set' requires an argument."),
     row("--set twice with the same field", "config tiny.yaml --set seed=1 --set seed=2", "", code=0),
-    row("no command", "", ""),
+    row("no command", "", "", code=0),
     row("an unknown command", "trian tiny.yaml", "No such command 'trian'. Did you mean 'train'?"),
     row("an unknown option", "train tiny.yaml --epochs 3", "No such option: --epochs"),
     row(
@@ -292,7 +292,7 @@ ROWS = (
     row(
         "bench of an unknown experiment",
         "bench nothing --quick",
-        "experiment 'nothing': expected a YAML file or one of alpha, changes, ...",
+        "experiment 'nothing': expected a YAML file or one of alpha, baselines, changes, ...",
     ),
     row(
         "bench of a faulty experiment",

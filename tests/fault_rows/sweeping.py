@@ -50,7 +50,7 @@ ROWS = (
     study(
         "a base that is not there",
         "",
-        "experiment 'nowhere': expected a YAML file or one of alpha, changes, ...",
+        "experiment 'nowhere': expected a YAML file or one of alpha, baselines, changes, ...",
         command=f"{SWEEP} --set base=nowhere",
     ),
     study(
