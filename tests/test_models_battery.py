@@ -174,7 +174,7 @@ CASES = {
     "umd": replace(
         of_maps("umd", hidden=8, maps=6, branches=2, image={"features": "features.npy", "grid": 2}), learns=240
     ),
-    "magic": of_maps("magic", hidden=5, context_hidden=3),
+    "magic": replace(of_maps("magic", hidden=5, context_hidden=3), learns=160),
     "magic, knowledge": of_maps("magic", facts=True, hidden=5, context_hidden=3),
     "larch": Case(lambda: compared("larch", layers=2, heads=2, head_dim=3)),
     "larch, knowledge": of_maps("larch", facts=True, layers=1, heads=2, head_dim=3, word_window=1),
